@@ -1,0 +1,138 @@
+r"""Activation functions $f$ of the neurons (paper, sections 2, 4.3 and appendix I).
+
+Any callable from a tensor to a tensor of the same shape is an activation; the classes here add what the fast unrolled
+network uses: `derivative`, in-place versions of both, and `homogeneous` where $f(a\nu) = a f(\nu)$ for every $a \ge 0$.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Activation = Callable[[Tensor], Tensor]
+
+
+class Linear(nn.Module):
+    r"""The identity, $f(\nu) = \nu$."""
+
+    homogeneous = True
+
+    def forward(self, currents: Tensor) -> Tensor:
+        """States of the same shape as `currents`."""
+        return currents
+
+    def derivative(self, currents: Tensor) -> Tensor:
+        """Ones, in the shape of `currents`."""
+        return torch.ones_like(currents)
+
+    def into(self, currents: Tensor, states: Tensor) -> None:
+        """Write the states of `currents` into `states`."""
+        states.copy_(currents)
+
+    def into_derivative(self, currents: Tensor, factor: Tensor) -> None:
+        """Replace `currents` by `factor` times the derivative there."""
+        currents.copy_(factor)
+
+
+class _HalfAtZero(torch.autograd.Function):
+    """max(x, 0) whose derivative is Heaviside's step with H(0) = 1/2; twice differentiable, and safe under `vmap`."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(currents: Tensor) -> Tensor:
+        return currents.clamp_min(0)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[0])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # type: ignore[override]
+        (currents,) = ctx.saved_tensors
+        return gradients[0] * _step(currents)
+
+
+def _step(currents: Tensor) -> Tensor:
+    return torch.heaviside(currents.detach(), currents.new_full((), 0.5))
+
+
+class ReLU(nn.Module):
+    r"""The rectifier $f(\nu) = \max(\nu, 0)$, with $f'(0) = 1/2$ (appendix I; erratum E36).
+
+    The value at zero matters: from the null start $W = 0$ every current is exactly zero. `torch.relu`, whose derivative
+    there is 0, would never leave it.
+    """
+
+    homogeneous = True
+
+    def forward(self, currents: Tensor) -> Tensor:
+        """States of the same shape as `currents`."""
+        return _HalfAtZero.apply(currents)  # type: ignore[no-any-return]
+
+    def derivative(self, currents: Tensor) -> Tensor:
+        """0 below zero, 1 above, 1/2 at zero."""
+        return _step(currents)
+
+    def into(self, currents: Tensor, states: Tensor) -> None:
+        """Write the states of `currents` into `states`."""
+        torch.clamp_min(currents, 0, out=states)
+
+    def into_derivative(self, currents: Tensor, factor: Tensor) -> None:
+        """Replace `currents` by `factor` times the derivative there."""
+        torch.heaviside(currents, currents.new_full((), 0.5), out=currents).mul_(factor)
+
+
+class Sigmoid(nn.Module):
+    r"""The logistic function $f(\nu) = 1 / (1 + e^{-k(\nu - \theta)})$ (section 4.3).
+
+    Args:
+        slope: $k > 0$; the paper's value is 50.
+        threshold: $\theta$, a number shared by all neurons or a tensor of `n` thresholds; the paper's value is 0.1.
+    """
+
+    homogeneous = False
+
+    def __init__(self, slope: float = 50.0, threshold: float | Tensor = 0.1):
+        super().__init__()
+        if not slope > 0:
+            raise ValueError(f"slope must be positive, got {slope}")
+        self.slope = float(slope)
+        thresholds = torch.as_tensor(threshold, dtype=None if isinstance(threshold, Tensor) else torch.float64)
+        if thresholds.ndim > 1 or not thresholds.isfinite().all():
+            raise ValueError(f"threshold must be a finite number or a vector, got shape {tuple(thresholds.shape)}")
+        self.thresholds = nn.Parameter(thresholds.clone(), requires_grad=False)
+
+    def forward(self, currents: Tensor) -> Tensor:
+        """States of the same shape as `currents`, whose last axis is the neurons."""
+        return torch.sigmoid(self.slope * (currents - self.thresholds))
+
+    def derivative(self, currents: Tensor) -> Tensor:
+        """$k f (1 - f)$, in the shape of `currents`."""
+        states = self(currents)
+        return self.slope * states * (1 - states)
+
+    def into(self, currents: Tensor, states: Tensor) -> None:
+        """Write the states of `currents` into `states`."""
+        torch.sub(currents, self.thresholds, out=states)
+        states.mul_(self.slope).sigmoid_()
+
+    def into_derivative(self, currents: Tensor, factor: Tensor) -> None:
+        """Replace `currents` by `factor` times the derivative there."""
+        self.into(currents, currents)
+        torch.addcmul(currents, currents, currents, value=-1, out=currents).mul_(factor).mul_(self.slope)
+
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"linear": Linear, "relu": ReLU, "sigmoid": Sigmoid}
+
+
+def activation(name: str) -> nn.Module:
+    """The activation of this name, with the paper's settings: "linear", "relu" or "sigmoid".
+
+    Raises:
+        ValueError: for any other name.
+    """
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}, got {name!r}")
+    return ACTIVATIONS[name]()

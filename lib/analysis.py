@@ -1,0 +1,150 @@
+r"""What a trained network does: how it represents the integrals (paper, sections 4.1, 4.2 and 5).
+
+Currents and states come as `B x T x n` or already flattened to `samples x n`; integrals as `B x T` or `samples`.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lib import checks
+
+POPULATIONS = ("null", "positive", "negative", "shared")
+
+
+def singular_values(W: Tensor) -> Tensor:
+    """The n singular values of W, largest first."""
+    return torch.linalg.svdvals(checks.tensor("W", W.detach(), ("n", "n")))
+
+
+def relative_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    """RMS error over RMS target of each channel: D numbers from two `B x T x D` tensors."""
+    if outputs.shape != targets.shape or outputs.ndim != 3:
+        raise ValueError(f"expected two B x T x D tensors, got {tuple(outputs.shape)} and {tuple(targets.shape)}")
+    rms = [(values.square().mean(dim=(0, 1))).sqrt() for values in (outputs - targets, targets)]
+    return rms[0] / rms[1]
+
+
+class Fit(NamedTuple):
+    """A proportional least-squares fit of every neuron, and how much of its variance it explains."""
+
+    slopes: Tensor  # n
+    r2: Tensor  # n, 1 - residual / total sum of squares about the mean; NaN for a neuron that is constant
+
+
+class HalfLines(NamedTuple):
+    r"""States fitted by $h = \lfloor\bar y\rfloor_+ L_+ + \lfloor-\bar y\rfloor_+ L_-$ (equation 20)."""
+
+    positive: Tensor  # n, L_+
+    negative: Tensor  # n, L_-
+    r2: Tensor  # n, as in `Fit`
+
+
+def _samples(values: Tensor, integral: Tensor) -> tuple[Tensor, Tensor]:
+    """Both flattened to `samples x n` and `samples`."""
+    if values.shape[:-1] != integral.shape:
+        raise ValueError(
+            f"expected values of shape {tuple(integral.shape)} x n for these integrals, got {tuple(values.shape)}"
+        )
+    return values.reshape(-1, values.shape[-1]), integral.reshape(-1)
+
+
+def _explained(values: Tensor, residual: Tensor) -> Tensor:
+    """R2 of each neuron; NaN where the values do not vary."""
+    total = (values - values.mean(dim=0)).square().sum(dim=0)
+    return torch.where(total > 0, 1 - residual.square().sum(dim=0) / total, torch.nan)
+
+
+def fit_currents(currents: Tensor, integral: Tensor) -> Fit:
+    r"""Least-squares fit $\nu_i \simeq L_i \bar y$ of every neuron (equation 21).
+
+    Args:
+        currents: `B x T x n` currents.
+        integral: `B x T` integrals of one channel.
+    """
+    nu, y = _samples(currents, integral)
+    slopes = y @ nu / y.square().sum()
+    return Fit(slopes, _explained(nu, nu - torch.outer(y, slopes)))
+
+
+def fit_states(states: Tensor, integral: Tensor) -> HalfLines:
+    r"""Least-squares fit of every neuron's state on the positive and the negative part of the integral (equation 20).
+
+    Args:
+        states: `B x T x n` states.
+        integral: `B x T` integrals of one channel, of both signs.
+
+    Raises:
+        ValueError: integrals of one sign only: one of the two half lines would be undetermined.
+    """
+    h, y = _samples(states, integral)
+    up, down = y.clamp_min(0), (-y).clamp_min(0)
+    if not (up.any() and down.any()):
+        raise ValueError("integral must take both signs, got one only")
+    L_plus, L_minus = up @ h / up.square().sum(), down @ h / down.square().sum()  # up and down are orthogonal
+    residual = h - torch.outer(up, L_plus) - torch.outer(down, L_minus)
+    return HalfLines(L_plus, L_minus, _explained(h, residual))
+
+
+def populations(L_plus: Tensor, L_minus: Tensor, threshold: float = 1e-3) -> Tensor:
+    """Population of each neuron: n integers that index `POPULATIONS`.
+
+    A neuron is positive if only its slope at positive integrals exceeds the threshold, negative if only the other does,
+    shared if both do, null if none does. (The authors' code exchanges these labels in its figure: erratum E35.)
+    """
+    return (L_plus > threshold).long() + 2 * (L_minus > threshold).long()
+
+
+def cosines(currents: Tensor, direction: Tensor) -> Tensor:
+    """Cosine between the current and a direction of n numbers: `B x T` from `B x T x n`; NaN where it is undefined."""
+    checks.tensor("direction", direction, (currents.shape[-1],))
+    return (currents @ direction) / (currents.norm(dim=-1) * direction.norm())
+
+
+class Ratios(NamedTuple):
+    r"""Four ways to say how far the currents are from a D-dimensional subspace (errata E25 to E27), not in percent.
+
+    All but `mean_norms` are RMS distances over the RMS of the currents, so 1 means "nowhere near".
+    """
+
+    code: float  # from the span of the top D left singular vectors of W: what Table 1 prints
+    mean_norms: float  # the same subspace, but mean distance over mean projection: equation 38 as written
+    encoders: float  # from the span of the W e_c
+    best: float  # from the best D-dimensional subspace of these very currents
+
+
+def current_ratios(W: Tensor, encoders: Tensor, currents: Tensor) -> Ratios:
+    """The four ratios of a network on some trajectories, computed in float64.
+
+    Args:
+        W: `n x n` weights.
+        encoders: `n x D`.
+        currents: `B x T x n` currents.
+
+    Raises:
+        ValueError: shapes that do not fit, or currents that are all zero.
+    """
+    n, D = checks.tensor("encoders", encoders, ("n", "D")).shape
+    checks.tensor("W", W, (n, n))
+    nu = checks.tensor("currents", currents.reshape(-1, currents.shape[-1]), ("samples", n)).double()
+    total = nu.square().mean().sqrt()
+    if not total > 0:
+        raise ValueError("currents must not vanish altogether, got only zeros")
+    W = W.detach().double()
+    left = torch.linalg.svd(W).U[:, :D]
+    image = torch.linalg.qr(W @ encoders.detach().double()).Q
+    best = torch.linalg.eigh(nu.T @ nu).eigenvectors[:, -D:]
+    inside = nu @ left
+    outside = nu - inside @ left.T
+    return Ratios(
+        code=(outside.square().mean().sqrt() / total).item(),
+        mean_norms=(outside.norm(dim=1).mean() / inside.norm(dim=1).mean()).item(),
+        encoders=_distance(nu, image, total),
+        best=_distance(nu, best, total),
+    )
+
+
+def _distance(nu: Tensor, basis: Tensor, total: Tensor) -> float:
+    """RMS distance of `samples x n` currents from the span of an orthonormal `n x D` basis, over their RMS."""
+    return ((nu - (nu @ basis) @ basis.T).square().mean().sqrt() / total).item()

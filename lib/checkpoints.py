@@ -1,0 +1,123 @@
+"""Checkpoints of a training in progress: one safetensors file, no pickle, replaced atomically."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+FORMAT = "integrator-checkpoint-1"
+
+
+@dataclass
+class Checkpoint:
+    """Where a training stands, apart from the weights, the optimiser and the generator."""
+
+    losses: list[float]
+    best_loss: float
+    best: dict[str, Tensor]
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that readers see the old content or the new, never a part of it.
+
+    Raises:
+        OSError: naming the path, if the folder is missing, not writable or full; nothing is left behind.
+    """
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write to the folder of {path}: {error.strerror}") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write {path}: {error.strerror}") from error
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def save_checkpoint(
+    path: Path,
+    run: Checkpoint,
+    weights: Mapping[str, nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+    sampler: Callable,
+    settings: Mapping[str, Any],
+) -> None:
+    """Write everything that resuming needs."""
+    tensors = {f"weights/{name}": p.detach() for name, p in weights.items()}
+    tensors |= {f"best/{name}": values for name, values in run.best.items()}
+    tensors["losses"] = torch.tensor(run.losses, dtype=torch.float64)
+    tensors["best_loss"] = torch.tensor(run.best_loss, dtype=torch.float64)
+    for index, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser/{index}/{key}": value for key, value in state.items() if isinstance(value, Tensor)}
+    generator = getattr(sampler, "generator", None)
+    if generator is not None:
+        tensors["generator"] = generator.get_state()
+    metadata = {"format": FORMAT, "settings": json.dumps(settings, sort_keys=True)}
+    copies = {name: values.cpu().contiguous().clone() for name, values in tensors.items()}
+    write_atomically(path, save(copies, metadata=metadata))
+
+
+def load_checkpoint(
+    path: Path,
+    weights: Mapping[str, nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+    sampler: Callable,
+    settings: Mapping[str, Any],
+) -> Checkpoint:
+    """Put weights, optimiser and generator back as `save_checkpoint` found them; return the rest.
+
+    Raises:
+        ValueError: the file is corrupt, no checkpoint of ours, or of another network or training; nothing is changed.
+    """
+    tensors, metadata = _read(path)
+    stored = json.loads(metadata["settings"])
+    if stored != dict(settings):
+        raise ValueError(f"checkpoint {path} belongs to another training: expected {dict(settings)}, found {stored}")
+    shapes = {name: tuple(p.shape) for name, p in weights.items()}
+    found = {
+        name.removeprefix("weights/"): tuple(t.shape) for name, t in tensors.items() if name.startswith("weights/")
+    }
+    if found != shapes:
+        raise ValueError(f"checkpoint {path} belongs to another network: expected weights {shapes}, found {found}")
+
+    with torch.no_grad():
+        for name, p in weights.items():
+            p.copy_(tensors[f"weights/{name}"])
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, values in tensors.items():
+        if name.startswith("optimiser/"):
+            _, index, key = name.split("/")
+            state.setdefault(int(index), {})[key] = values
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    generator = getattr(sampler, "generator", None)
+    if generator is not None:
+        generator.set_state(tensors["generator"])
+    device = next(iter(weights.values())).device
+    best = {name.removeprefix("best/"): t.to(device) for name, t in tensors.items() if name.startswith("best/")}
+    return Checkpoint(tensors["losses"].tolist(), tensors["best_loss"].item(), best)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors and the metadata of a checkpoint file."""
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"checkpoint {path} cannot be read ({error}); delete it to start again") from error
+    if metadata.get("format") != FORMAT or "losses" not in tensors or "settings" not in metadata:
+        raise ValueError(f"{path} is not a checkpoint of this library: expected format {FORMAT}, found {metadata}")
+    return tensors, metadata

@@ -1,0 +1,131 @@
+"""The ledger: every figure panel, table cell, equation and claim of the paper, and whether it was reproduced.
+
+In a notebook, `check("F3A", value)` records a value and judges it by the criterion in `book/ledger.yml`, and
+`summary()` closes the chapter. `python -m lib.ledger` prints the whole ledger or writes its page.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from lib.ledger import display
+from lib.ledger.rows import Erratum, Interval, Ledger, LedgerError, Printed, Row, load
+from lib.ledger.verdicts import (
+    ERRATUM_VERDICTS,
+    ROW_VERDICTS,
+    Measured,
+    gather,
+    judge,
+    measures,
+    verdict,
+)
+from lib.record import current, decode, keep, plain, show
+
+__all__ = [
+    "ERRATUM_VERDICTS",
+    "ROW_VERDICTS",
+    "Erratum",
+    "Interval",
+    "Ledger",
+    "LedgerError",
+    "Measured",
+    "Printed",
+    "Row",
+    "check",
+    "gather",
+    "judge",
+    "load",
+    "measures",
+    "score",
+    "summary",
+    "verdict",
+]
+
+
+def check(id: str, value: Any, *, rtol: float = 1e-6, atol: float = 0.0, **settings: Any) -> None:
+    """Record a value under the id of a row or erratum, judge it, and show the verdict.
+
+    Args:
+        id: Row or erratum, such as "F3A" or "E4".
+        value: Numbers by measure; a single number is enough if the row has one measure.
+        rtol: Relative tolerance against the committed value, as in `lib.record.record`.
+        atol: Absolute tolerance against the committed value.
+        settings: What the value depends on beyond the chapter's parameters, such as `seeds=10`; they come before the
+            parameters when the row's needs are compared.
+
+    Raises:
+        LedgerError: no such row, or not its measures.
+        RecordMismatch: at the committed parameters and settings the value is not the committed one.
+    """
+    entry = _ledger()[id]
+    named = measures(entry, plain(value, id))
+    content = keep(id, named, rtol=rtol, atol=atol, settings=settings)
+    values = measures(entry, decode(content))
+    conditions = {**content["parameters"], **content["settings"]}
+    result = judge(entry, values, conditions)
+    anchor = _anchor(content)
+    show(
+        display.box_text(entry, result, values, conditions),
+        display.box_html(entry, result, values, conditions, anchor=anchor, chapter=content["chapter"]),
+        content,
+    )
+
+
+def summary() -> None:
+    """Show the table that closes a chapter: each of its rows and errata with the verdict of this run.
+
+    Rows of the chapter that were not checked since `begin` are shown as "not run"; rows of other chapters that were
+    checked here are listed too.
+
+    Raises:
+        LedgerError: `begin` was not called.
+    """
+    run = current()
+    if run is None:
+        raise LedgerError("summary() lists the rows of a chapter; call begin(chapter, globals()) first")
+    ledger, lines = _ledger(), {}
+    for content in run.kept:
+        if content["name"] in ledger:
+            entry = ledger[content["name"]]
+            values = measures(entry, decode(content))
+            result = judge(entry, values, {**content["parameters"], **content["settings"]})
+            if entry.id not in lines or result != "not reached":
+                lines[entry.id] = (entry, result, _anchor(content))
+    unchecked = (ledger[id] for id in ledger if id not in lines and ledger[id].page == run.chapter)
+    lines |= {entry.id: (entry, verdict(entry, None), "") for entry in unchecked}
+    ordered = [lines[id] for id in ledger if id in lines]
+    show(display.summary_text(ordered), display.summary_html(ordered))
+
+
+def score(book: str | os.PathLike[str] | None = None) -> dict[str, dict[str, int]]:
+    """How many rows and errata have which verdict, from what is committed.
+
+    Returns:
+        `{"rows": {verdict: count}, "errata": {verdict: count}}`, every verdict present.
+    """
+    ledger = load(book)
+    found = gather(ledger, book)
+    counts = {"rows": dict.fromkeys(ROW_VERDICTS, 0), "errata": dict.fromkeys(ERRATUM_VERDICTS, 0)}
+    for part, entries in (("rows", ledger.rows), ("errata", ledger.errata)):
+        for id, entry in entries.items():
+            counts[part][verdict(entry, found.get(id))] += 1
+    return counts
+
+
+def _ledger() -> Ledger:
+    """The ledger of the book that the running chapter belongs to."""
+    run = current()
+    return load(run.book if run else None)
+
+
+def _anchor(content: dict[str, Any]) -> str:
+    """Id of a check's box: `check-F3A`, and `check-F3A-2` for a second check of the row with other settings."""
+    run = current()
+    kept = run.kept if run else []
+    settings = []
+    for other in kept:
+        if other["name"] == content["name"] and other["settings"] not in settings:
+            settings.append(other["settings"])
+    place = settings.index(content["settings"]) + 1 if content["settings"] in settings else 1
+    return f"check-{content['name']}" + (f"-{place}" if place > 1 else "")

@@ -1,0 +1,220 @@
+"""Writes `book/ledger.md`, the page that shows every row of the ledger with its verdict, and the same data as JSON.
+
+The page is a function of the ledger file, the committed notebooks and the result files: no date, no chance.
+Each row is a card that readers can link to as `ledger.html#row-F3A`, and chapters as ``{ref}`F3A <row-F3A>` ``.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lib import notebooks
+from lib.ledger.display import label, listed, note, verdict_class
+from lib.ledger.rows import Erratum, Ledger, Row, load
+from lib.ledger.verdicts import ERRATUM_VERDICTS, ROW_VERDICTS, Measured, gather, verdict
+from lib.record import encode, format_number
+
+SECTIONS = {
+    "1": "Introduction",
+    "2": "Definitions and model",
+    "3": "Linear activation",
+    "3.1": "Conditions for generalizing integrators",
+    "3.2": "Start from zero weights",
+    "3.3": "Start from a full-rank matrix",
+    "3.4": "Several channels, linear",
+    "4": "One channel, nonlinear",
+    "4.1": "Representations in a ReLU network",
+    "4.2": "Theory of ReLU integrators",
+    "4.3": "Any activation",
+    "5": "Several channels, nonlinear",
+    "6": "Conclusion",
+}
+"""Names of the paper's sections; an appendix is named by its letter."""
+
+ERRATA_PARTS = {"formula": "Formulas", "claim": "Claims and captions", "code": "The released code"}
+MEANINGS = {
+    "reproduced": "the measured value lies inside the criterion",
+    "reproduced (loose)": "it lies inside the weaker criterion only",
+    "differs": "it lies outside; the card says why",
+    "not reached": "the run on the page is smaller than the criterion asks for",
+    "not run": "nothing has been measured yet",
+    "shown": "the computation shows the mistake",
+    "not shown": "the computation does not show it",
+    "reading": "seen by reading, nothing to compute",
+}
+INTRODUCTION = """# Ledger
+
+Every figure panel, table cell, equation and claim of the paper is a row here: what it says, how it is measured, the
+criterion, which was written before the result, the paper's printed value and ours. A verdict is computed from the value
+that an executed notebook or a result file has recorded; there is no place to type one in. "Differs" is a result like
+"reproduced": some of the paper's statements are not right, and the [errata](#errata) say which.
+"""
+
+
+def write(path: str | os.PathLike[str] | None = None, book: str | os.PathLike[str] | None = None) -> bool:
+    """Write the page (default `ledger.md` in the book folder) if its text has changed; returns whether it has."""
+    path = Path(path or notebooks.book_folder(book) / "ledger.md")
+    text = render(book)
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return False
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, suffix=".tmp", delete=False) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
+    return True
+
+
+def render(book: str | os.PathLike[str] | None = None) -> str:
+    """MyST text of the page."""
+    ledger = load(book)
+    found = gather(ledger, book)
+    titles = {chapter: notebooks.title(path) or chapter for chapter, path in notebooks.chapters(book).items()}
+    parts = [INTRODUCTION, _score(ledger, found)]
+    for section in sorted({row.section for row in ledger.rows.values()}, key=_place):
+        rows = [row for row in ledger.rows.values() if row.section == section]
+        parts += [f"## {_heading(section)}\n", _map(rows, found)]
+        parts += [_row_card(row, found.get(row.id), titles) for row in rows]
+    parts.append("(errata)=\n## Errata\n\nWhat is printed, what is right, and what shows it.\n")
+    for kind, heading in ERRATA_PARTS.items():
+        errata = [erratum for erratum in ledger.errata.values() if erratum.kind == kind]
+        parts += [f"### {heading}\n", _map(errata, found)] if errata else []
+        parts += [_erratum_card(erratum, found.get(erratum.id), titles) for erratum in errata]
+    return "\n".join(parts)
+
+
+def data(book: str | os.PathLike[str] | None = None) -> dict[str, list[dict[str, Any]]]:
+    """Rows and errata with verdict and value, as plain data for JSON."""
+    ledger = load(book)
+    found = gather(ledger, book)
+    return {
+        "rows": [_plain(row, found.get(row.id)) for row in ledger.rows.values()],
+        "errata": [_plain(erratum, found.get(erratum.id)) for erratum in ledger.errata.values()],
+    }
+
+
+def _plain(entry: Row | Erratum, measured: Measured | None) -> dict[str, Any]:
+    paper = entry.paper if isinstance(entry, Row) else {}
+    value = encode(dict(measured.values))["value"] if measured else None
+    conditions = measured.conditions if measured else {}
+    return {
+        "id": entry.id,
+        "kind": entry.kind,
+        "where": entry.where,
+        "verdict": verdict(entry, measured),
+        "value": value,
+        "paper": {name: {"value": p.value, "error": p.error} for name, p in paper.items()},
+        "accept": {name: list(interval) for name, interval in entry.accept.items()},
+        "page": entry.page,
+        "cell": _cell(measured) or None,
+        "parameters": conditions,
+        "seeds": conditions.get("seeds"),
+    }
+
+
+def _place(section: str) -> tuple[int, list[int], str]:
+    """Sort key: numbered sections first, then appendices."""
+    return (0, [int(part) for part in section.split(".")], "") if section[0].isdigit() else (1, [], section)
+
+
+def _heading(section: str) -> str:
+    return f"Section {section}: {SECTIONS[section]}" if section in SECTIONS else f"Appendix {section}"
+
+
+def _score(ledger: Ledger, found: Mapping[str, Measured]) -> str:
+    """Counts per verdict, rows and errata."""
+    tables = []
+    for noun, entries, verdicts in (("rows", ledger.rows, ROW_VERDICTS), ("errata", ledger.errata, ERRATUM_VERDICTS)):
+        results = [verdict(entry, found.get(id)) for id, entry in entries.items()]
+        lines = [f"| {_verdict(v)} | {results.count(v)} | {MEANINGS[v]} |" for v in verdicts]
+        tables.append("\n".join([f"| {len(results)} {noun} | count | meaning |", "|:---|---:|:---|", *lines]))
+    return ":::{div} ledger-score\n" + "\n\n".join(tables) + "\n:::\n"
+
+
+def _map(entries: Iterable[Row | Erratum], found: Mapping[str, Measured]) -> str:
+    """One line of links, one for each entry, with its verdict in words for those who do not see the colour."""
+    chips = (
+        f'<a class="ledger-chip {verdict_class(v)}" href="#row-{e.id}" title="{v}">{e.id}'
+        f'<span class="visually-hidden">, {v}</span></a>'
+        for e in entries
+        for v in [verdict(e, found.get(e.id))]
+    )
+    return '<p class="ledger-map">\n' + "\n".join(chips) + "\n</p>\n"
+
+
+def _row_card(row: Row, measured: Measured | None, titles: Mapping[str, str]) -> str:
+    result = verdict(row, measured)
+    lines = []
+    for name, interval in row.accept.items():
+        ours = f"**{format_number(measured.values[name])}**, accepted" if measured else "accepted"
+        loose = f" (loose: {row.loose[name]})" if name in row.loose else ""
+        paper = f"; paper: {row.paper[name]}" if name in row.paper else ""
+        lines.append(f"- {label(name)}: {ours} {interval}{loose}{paper}")
+    parts = [_first(row, result, row.claim), f"Measured: {row.measure}", "\n".join(lines)]
+    remark = note(row, result, measured.conditions if measured else {})
+    parts += [f"*{remark}*"] if remark and "*" not in remark else [remark] if remark else []
+    settings = f" Setting of the paper or its authors: {listed(row.settings)}." if row.settings else ""
+    errata = ", ".join(f"{{ref}}`{id} <row-{id}>`" for id in row.errata)
+    source = _source(row, measured, titles)
+    parts.append(f"{_sentence(row.where)}.{settings} {source}" + (f" See {errata}." if errata else ""))
+    return _card(parts, result)
+
+
+def _erratum_card(erratum: Erratum, measured: Measured | None, titles: Mapping[str, str]) -> str:
+    result = verdict(erratum, measured)
+    lines = []
+    for name, interval in erratum.accept.items():
+        ours = f"**{format_number(measured.values[name])}**, shown if" if measured else "shown if"
+        lines.append(f"- {label(name)}: {ours} {interval}")
+    parts = [
+        _first(erratum, result, f"{_sentence(erratum.where)}. Printed: {erratum.printed}"),
+        f"Right: {erratum.right}",
+        f"Matters: {erratum.matters}",
+    ]
+    if lines:
+        parts += [f"Measured: {erratum.measure}", "\n".join(lines)]
+    return _card([*parts, _source(erratum, measured, titles)], result)
+
+
+def _card(parts: Iterable[str], result: str) -> str:
+    body = "\n\n".join(part.strip() for part in parts)
+    return f"::::{{div}} ledger-row {verdict_class(result)}\n{body}\n::::\n"
+
+
+def _first(entry: Row | Erratum, result: str, sentence: str) -> str:
+    """The paragraph that opens a card: target, id, verdict, and what it is about."""
+    words = f'<span class="ledger-id">{entry.id}</span> {_verdict(result)} {sentence}'
+    return f'(row-{entry.id})=\n<span id="row-{entry.id}">{words}</span>'
+
+
+def _verdict(result: str) -> str:
+    return f'<span class="ledger-verdict {verdict_class(result)}">{result}</span>'
+
+
+def _cell(measured: Measured | None) -> str:
+    """Link from the ledger's page to the box of a check, "" if the value is not on a page."""
+    if measured is None or not measured.chapter:
+        return ""
+    return f"{measured.chapter}.html" + (f"#{measured.anchor}" if measured.anchor else "")
+
+
+def _source(entry: Row | Erratum, measured: Measured | None, titles: Mapping[str, str]) -> str:
+    """Where the value comes from, with what it was computed, and the chapter."""
+    name = titles.get(entry.page, entry.page)
+    chapter = f'<a href="{entry.page}.html">{name}</a>' if entry.page in titles else f"`{entry.page}`"
+    if measured is None:
+        return f"Chapter: {chapter}."
+    run = f" Run with {listed(measured.conditions)}." if measured.conditions else ""
+    if cell := _cell(measured):
+        name = titles.get(measured.chapter, measured.chapter)
+        return f'Measured in <a href="{cell}">{name}, check of {entry.id}</a>.{run}'
+    return f"Measured in the sweep `{measured.source}` of {measured.created}; chapter: {chapter}.{run}"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".")
