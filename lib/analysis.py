@@ -53,7 +53,8 @@ def _samples(values: Tensor, integral: Tensor) -> tuple[Tensor, Tensor]:
 def _explained(values: Tensor, residual: Tensor) -> Tensor:
     """R2 of each neuron; NaN where the values do not vary."""
     total = (values - values.mean(dim=0)).square().sum(dim=0)
-    return torch.where(total > 0, 1 - residual.square().sum(dim=0) / total, torch.nan)
+    varies = (values != values[0]).any(dim=0)  # exact, unlike the total, which is rounded
+    return torch.where(varies, 1 - residual.square().sum(dim=0) / total, torch.nan)
 
 
 def fit_currents(currents: Tensor, integral: Tensor) -> Fit:
@@ -148,3 +149,68 @@ def current_ratios(W: Tensor, encoders: Tensor, currents: Tensor) -> Ratios:
 def _distance(nu: Tensor, basis: Tensor, total: Tensor) -> float:
     """RMS distance of `samples x n` currents from the span of an orthonormal `n x D` basis, over their RMS."""
     return ((nu - (nu @ basis) @ basis.T).square().mean().sqrt() / total).item()
+
+
+class Populations(NamedTuple):
+    """How the neurons of one network share the work (figure 3A)."""
+
+    positive: float  # share of the neurons, as the next three
+    negative: float
+    shared: float
+    null: float
+    shared_strength: float  # largest slope of a shared neuron over the largest of all; 0 without shared neurons
+    shared_contribution: float  # |sum of d_i L_i| over the shared neurons, the larger of the two signs
+
+
+def describe_populations(lines: HalfLines, decoder: Tensor, threshold: float = 1e-3) -> Populations:
+    """Shares of the four populations, and what the shared one is worth; `decoder` has n numbers."""
+    labels = populations(lines.positive, lines.negative, threshold)
+    shares = [(labels == k).double().mean().item() for k in range(len(POPULATIONS))]
+    shared = labels == POPULATIONS.index("shared")
+    slopes = torch.stack([lines.positive, lines.negative])  # 2 x n
+    strength = slopes[:, shared].max() / slopes.max() if shared.any() else torch.zeros(())
+    contribution = (slopes[:, shared] @ decoder.detach()[shared]).abs().max()
+    by_name = dict(zip(POPULATIONS, shares, strict=True))
+    return Populations(**by_name, shared_strength=strength.item(), shared_contribution=contribution.item())
+
+
+def population_weights(W: Tensor, labels: Tensor) -> Tensor:
+    """Mean weight between the large populations: a 2 x 2 matrix, to and from (positive, negative).
+
+    Raises:
+        ValueError: one of the two populations is empty.
+    """
+    members = [labels == POPULATIONS.index(kind) for kind in ("positive", "negative")]
+    if not all(group.any() for group in members):
+        raise ValueError(f"both populations must have neurons, got {[int(group.sum()) for group in members]}")
+    return torch.stack([torch.stack([W.detach()[to][:, source].mean() for source in members]) for to in members])
+
+
+def handovers(states: Tensor, integral: Tensor, *, level: float = 0.5, threshold: float = 1e-3) -> Tensor:
+    r"""Overlap of the active neurons before and after each change of sign of the integral (figure 3B).
+
+    A change goes from one step with $|\bar y| \ge$ `level` to the next such step of the same sequence, if that has the
+    other sign. A neuron is active where its state exceeds `threshold` times $|\bar y|$. The overlap is the Jaccard
+    index: neurons active at both steps over neurons active at either.
+
+    Args:
+        states: `B x T x n`.
+        integral: `B x T`.
+
+    Returns:
+        One number per change of sign.
+
+    Raises:
+        ValueError: shapes that do not fit, or no change of sign.
+    """
+    _samples(states, integral)
+    overlaps = []
+    for h, y in zip(states, integral, strict=True):
+        clear = (y.abs() >= level).nonzero()[:, 0]
+        flips = (y[clear[1:]] * y[clear[:-1]] < 0).nonzero()[:, 0]
+        before, after = (h[clear[flips + k]] > threshold * y[clear[flips + k]].abs()[:, None] for k in (0, 1))
+        overlaps.append((before & after).sum(dim=1) / (before | after).sum(dim=1))
+    found = torch.cat(overlaps)
+    if not len(found):
+        raise ValueError(f"integral must change sign between values beyond {level}, but never does")
+    return found

@@ -35,8 +35,8 @@ def tensor(name: str, value: Tensor, shape: Sequence[int | str]) -> Tensor:
     if not isinstance(value, Tensor) or not value.is_floating_point():
         came = f"{value.dtype} tensor" if isinstance(value, Tensor) else type(value).__name__
         raise ValueError(f"{name} must be a floating-point tensor, got {came}")
-    lengths = dict(zip(shape, value.shape, strict=False))
-    if value.ndim != len(shape) or any(lengths[k] != k for k in shape if isinstance(k, int)):
+    wrong = [k for k, length in zip(shape, value.shape, strict=False) if isinstance(k, int) and k != length]
+    if value.ndim != len(shape) or wrong:
         raise ValueError(f"{name} must have shape {' x '.join(map(str, shape))}, got {tuple(value.shape)}")
     return value
 

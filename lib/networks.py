@@ -1,5 +1,6 @@
 r"""The recurrent network (paper, section 2, equations 1 to 3)."""
 
+import copy
 import warnings
 from collections.abc import Collection
 from typing import NamedTuple
@@ -68,7 +69,7 @@ class Integrator(nn.Module):
             warnings.warn(f"n={n} < 2D={2 * D}: exact integration needs 2D neurons unless d'e is special", stacklevel=2)
         for name in trained:
             checks.one_of("trained", name, TRAINABLE)
-        self.activation: Activation = activation if activation is not None else ReLU()
+        self.activation: Activation = copy.deepcopy(activation) if activation is not None else ReLU()
         self.W = nn.Parameter(W.detach().clone(), requires_grad="W" in trained)
         self.encoders = nn.Parameter(encoders.detach().to(W).clone(), requires_grad="encoders" in trained)
         self.decoders = nn.Parameter(decoders.detach().to(W).clone(), requires_grad="decoders" in trained)
@@ -161,7 +162,7 @@ class Integrator(nn.Module):
         """W f(x We) for `B x 1` first inputs: x+ W f(We) + x- W f(-We), two matrix-vector products."""
         f, W = self.activation, self.W
         ends = W @ torch.cat([f(We), f(-We)], dim=1)  # n x 2
-        return torch.cat([x.clamp_min(0), (-x).clamp_min(0)], dim=1) @ ends.T
+        return ReLU()(torch.cat([x, -x], dim=1)) @ ends.T
 
     @torch.no_grad()
     def run(self, x: Tensor) -> Trajectory:

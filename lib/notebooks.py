@@ -2,7 +2,7 @@
 
 A chapter is named by its path under the book folder without suffix, for example `nonlinear/representation`. The book
 folder is `book/` beside the package, unless a function is given another one or the environment variable `LIB_BOOK`
-names one (used to run chapters that lie outside the repository). Nothing here executes a notebook.
+names one by its absolute path (used to run chapters that lie outside the repository). Nothing here executes a notebook.
 """
 
 from __future__ import annotations

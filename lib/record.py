@@ -126,7 +126,10 @@ def keep(
                 f"{name} is not the committed value of {_run.chapter} at these parameters: {'; '.join(faults)}. "
                 f"Tolerance: rtol={rtol:g}, atol={atol:g}. If the change is meant, run with LIB_REFRESH=1."
             )
-        content = {**{k: v for k, v in content.items() if k != "nonfinite"}, **encode(decode(old))}
+        committed = decode(old)
+        if isinstance(committed, dict) and isinstance(new, dict):
+            committed = {key: committed[key] for key in new}  # a notebook on disk has its keys sorted
+        content = {**{key: v for key, v in content.items() if key != "nonfinite"}, **encode(committed)}
     _run.kept.append(content)
     return content
 

@@ -51,7 +51,7 @@ class MonteCarlo:
 
 
 class Antithetic(MonteCarlo):
-    """Every sequence comes with its mirror image: half the batch is white noise, the rest its negative; `batch` is even."""
+    """Every sequence comes with its mirror image: half the batch is white noise, half its negative; `batch` is even."""
 
     def __init__(self, batch: int, T: int, D: int = 1, **options):
         super().__init__(batch, T, D, **options)

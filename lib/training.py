@@ -3,7 +3,8 @@
 It knows neither the paper's task nor any plot: it is given a network, a sampler of batches and a loss.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,6 +70,15 @@ class History(NamedTuple):
     losses: Tensor  # one number per step, float64, before that step's update
     stopped: str  # "stop_loss" or "n_steps"
     restored: bool  # whether the best snapshot was put back because the last loss was worse
+
+    def steps_to(self, loss: float, window: int = 20) -> int | None:
+        """First step by which the geometric mean of the last `window` losses is at most `loss`; None if never."""
+        checks.whole("window", window, 1)
+        checks.positive("loss", loss)
+        if len(self.losses) < window:
+            return None
+        reached = (self.losses.log().unfold(0, window, 1).mean(dim=1) <= math.log(loss)).nonzero()
+        return int(reached[0]) + window if len(reached) else None
 
 
 def train(
@@ -142,6 +152,16 @@ def train(
     if restored:
         _restore(weights, run.best)
     return History(torch.tensor(run.losses, dtype=torch.float64), stopped, restored)
+
+
+def first_divergence(rates: Iterable[float], attempt: Callable[[float], Any]) -> float:
+    """The first rate at which `attempt`, a training at a given learning rate, diverges; infinity if none does."""
+    for rate in rates:
+        try:
+            attempt(rate)
+        except TrainingDiverged:
+            return rate
+    return math.inf
 
 
 @torch.no_grad()

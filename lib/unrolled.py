@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lib import checks
 from lib.networks import Integrator
 
 
@@ -115,11 +116,13 @@ def unroll(network: Integrator, x: Tensor, space: Workspace) -> Tensor:
     """`B x T x D` outputs of the network on `B x T x D` inputs, differentiable once in W, encoders and decoders.
 
     Backward must come before the workspace is used again (else RuntimeError). An activation without the in-place
-    operations of `lib.activations`, or with trained thresholds, takes the way of `Integrator.forward`.
+    operations of `lib.activations`, or with trained thresholds, takes the way of `Integrator.forward`; so do inputs
+    whose gradient is asked for.
     """
+    checks.tensor("x", x, ("B", "T", network.D))
     f = network.activation
     thresholds = getattr(f, "thresholds", None)
-    if not hasattr(f, "into_derivative") or (thresholds is not None and thresholds.requires_grad):
+    if x.requires_grad or not hasattr(f, "into_derivative") or (thresholds is not None and thresholds.requires_grad):
         return network(x).outputs
     steps = x.transpose(0, 1).contiguous()
     y = _Unrolled.apply(network.W, network.encoders, network.decoders, steps, f, space)

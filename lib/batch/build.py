@@ -48,7 +48,7 @@ def refresh(names: Iterable[str] = (), *, workers: int | None = None, root: Path
     """Execute chapters and write their outputs, in normal form, into the notebooks that are committed.
 
     Values are recorded anew instead of being compared with the committed ones. Chapters that read the records of others
-    run after them. A chapter that fails keeps its outputs.
+    run after them. A chapter that fails keeps its outputs. What was executed here counts as built.
 
     Args:
         names: Ids of chapters; all if empty.
@@ -65,29 +65,23 @@ def refresh(names: Iterable[str] = (), *, workers: int | None = None, root: Path
         report = _report(group, [Run(c.name, execute_in_place, {"chapter": c}) for c in group], workers)
         done += report.done
         failed |= report.failed
+    for chapter in [c for c in wanted if c.name in done]:  # a build would give the same, so it need not be made again
+        notebook = nbformat.read(chapter.source, as_version=4)
+        notebook.metadata["key"] = key(chapter, root)
+        write(notebook, chapter.executed)
     return Report(done, [], failed)
 
 
 def execute_for_build(chapter: Chapter, key: str, timeout: float | None, **options: Any) -> None:
     """Execute one chapter and publish its outputs together with the key they belong to."""
-    unpublished = chapter.executed.with_name(f".{chapter.executed.name}")
-    try:
-        notebook = execute(chapter.source, unpublished, timeout=timeout, failed=chapter.failed, **options)
-        notebook = normalised(notebook)
-        notebook.metadata["key"] = key
-        write(notebook, chapter.executed)
-    finally:
-        unpublished.unlink(missing_ok=True)
+    notebook = normalised(execute(chapter.source, None, timeout=timeout, failed=chapter.failed, **options))
+    notebook.metadata["key"] = key
+    write(notebook, chapter.executed)
 
 
 def execute_in_place(chapter: Chapter, **options: Any) -> None:
     """Execute one chapter and replace its committed outputs."""
-    output = chapter.executed.with_name(f".{chapter.executed.name}.refresh")
-    try:
-        notebook = execute(chapter.source, output, refresh=True, failed=chapter.failed, **options)
-        write(normalised(notebook), chapter.source)
-    finally:
-        output.unlink(missing_ok=True)
+    write(normalised(execute(chapter.source, None, refresh=True, failed=chapter.failed, **options)), chapter.source)
 
 
 def _stored_key(path: Path) -> str | None:
@@ -102,7 +96,9 @@ def _report(wanted: Sequence[Chapter], runs: Sequence[Run], workers: int | None,
     if not runs:
         return Report([], list(kept), {})
     cells = sum(len(code_cells(nbformat.read(c.source, as_version=4))) for c in wanted)
-    with tqdm(total=cells, unit="cell", desc=f"{len(runs)} chapters", file=sys.stderr, leave=False) as bar:
+    with tqdm(
+        total=cells, unit="cell", desc=f"{len(runs)} chapters", file=sys.stderr, leave=False, disable=None
+    ) as bar:
 
         def ended(name: str, error: str | None) -> None:
             bar.write(f"  {name}: {error or 'done'}", file=sys.stderr)

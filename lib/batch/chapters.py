@@ -72,16 +72,15 @@ def select(names: Iterable[str], root: Path = ROOT) -> list[Chapter]:
 def key(chapter: Chapter, root: Path = ROOT) -> str:
     """Fingerprint of all that the outputs of a chapter depend on, as 64 hexadecimal digits.
 
-    That is: its code cells with their tags, its kernel, `lib`, the ledger, committed results, installed packages, and
-    the values recorded in its committed outputs, which a run compares with and shows. A chapter that reads other
-    chapters' records (it imports more than `check` from `lib.ledger`) depends on theirs too.
+    That is: its code cells with their tags, `lib`, the ledger, committed results, installed packages, and the values
+    recorded in its committed outputs, which a run compares with and shows. A chapter that reads other chapters' records
+    (it imports more than `check` from `lib.ledger`) depends on theirs too.
     """
     notebook = nbformat.read(chapter.source, as_version=4)
     cells = [(cell.source, sorted(cell.metadata.get("tags", []))) for cell in code_cells(notebook)]
     read = [other.source for other in chapters(root)] if reads_records(notebook) else [chapter.source]
     content = {
         "cells": cells,
-        "kernel": notebook.metadata.get("kernelspec", {}).get("name"),
         "records": [[record for *_, record in notebooks.records(path)] for path in read],
         "files": fingerprint(root),
         "packages": installed(),

@@ -13,7 +13,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
-from lib.batch.kernels import ENGINE, environment
+from lib.batch.kernels import ENGINE, LOG, environment
 from lib.notebooks import parameters as declared_parameters
 from lib.notebooks import validate
 
@@ -24,7 +24,7 @@ class ExecutionError(RuntimeError):
 
 def execute(
     notebook: Path,
-    output: Path,
+    output: Path | None,
     parameters: Mapping[str, Any] | None = None,
     *,
     timeout: float | None = None,
@@ -40,12 +40,13 @@ def execute(
 
     Args:
         notebook: Notebook to run. It is not changed.
-        output: Where the executed notebook goes.
+        output: Where the executed notebook goes; nowhere if None.
         parameters: Values that replace defaults of the cell tagged `parameters`.
         timeout: Seconds a cell may take; None for no limit.
         threads: Threads of the numerical libraries.
         refresh: Do not compare recorded values with the committed ones.
-        failed: Where the notebook goes, up to its traceback, if it fails; `output` by default.
+        failed: Where the notebook is written while it runs, and stays, up to its traceback, if it fails. By default it
+            is beside `output` while it runs and becomes `output` if it fails. Needed if `output` is None.
         scratch: Folder for the kernel's sockets; the system's temporary folder by default.
         on_cell: Called after each cell.
 
@@ -56,18 +57,20 @@ def execute(
         ValueError: A parameter is unknown, or its value has a wrong type or range. Nothing was started.
         ExecutionError: The run failed. The message names notebook, cell and error in one line.
     """
-    notebook, output = Path(notebook).resolve(), Path(output).resolve()
+    notebook = Path(notebook).resolve()
     values = validate(parameters, declared_parameters(notebook)) if parameters else {}
     env = environment(threads, **({"LIB_REFRESH": "1"} if refresh else {}))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(f".{output.name}.{os.getpid()}.partial.ipynb")
+    partial = failed or _partial(output)
+    partial.parent.mkdir(parents=True, exist_ok=True)
     folder = tempfile.mkdtemp(prefix="k-", dir=scratch)
     try:
         executed = papermill.execute_notebook(
-            _path(notebook),
-            _path(partial),
+            _escaped(notebook),
+            _escaped(partial.resolve()),
             values,
             engine_name=ENGINE,
+            kernel_name="python3",  # of this environment, whatever the notebook was last opened with
+            language="python",
             progress_bar=False,
             execution_timeout=timeout,
             folder=folder,
@@ -76,40 +79,52 @@ def execute(
             on_cell_complete=(lambda **_: on_cell()) if on_cell else None,
         )
     except (PapermillExecutionError, CellTimeoutError, DeadKernelError, RuntimeError) as error:
-        _publish(partial, failed or output)
-        raise ExecutionError(_describe(error)) from error
+        if output and not failed and partial.exists():
+            _publish(partial, output)
+        raise ExecutionError(_describe(error, Path(folder) / LOG)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    _publish(partial, output)
+    if output:
+        _publish(partial, output)
+    else:
+        partial.unlink()
     return executed
 
 
 def write(notebook: NotebookNode, path: Path) -> None:
     """Write a notebook to `path`, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial.ipynb")
-    partial.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    partial = _partial(path)
+    partial.write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8")
     _publish(partial, path)
 
 
-def _path(path: Path) -> str:
+def _partial(path: Path | None) -> Path:
+    """Name, in the folder of `path`, of what will become `path`."""
+    if path is None:
+        raise ValueError("expected an output, or a place for a run that fails, got neither")
+    return path.with_name(f".{path.name}.{os.getpid()}.partial.ipynb")
+
+
+def _escaped(path: Path) -> str:
     """The path as papermill wants it: braces are placeholders there."""
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _publish(partial: Path, path: Path) -> None:
-    if not partial.exists():
-        return
+    """Put a complete file in its place, in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     os.replace(partial, path)
 
 
-def _describe(error: Exception) -> str:
-    """One line: where the notebook failed, and how."""
+def _describe(error: Exception, log: Path) -> str:
+    """One line: where the notebook failed, and how; for a kernel that died also the last thing its process said."""
     if isinstance(error, PapermillExecutionError):
         value = " ".join(str(error.evalue).split())
         return f"code cell {error.exec_count or '?'}: {error.ename}: {value}"[:500]
     first = next((line for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {first}"[:500]
+    said = log.read_text(errors="replace").split("\n") if isinstance(error, DeadKernelError) and log.exists() else []
+    last = next((f" ({line.strip()})" for line in reversed(said) if line.strip()), "")
+    return f"{type(error).__name__}: {first}{last}"[:500]

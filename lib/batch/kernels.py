@@ -9,8 +9,9 @@ libraries read it.
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
 
 ENGINE = "lib"
+LOG = "kernel.log"  # in a kernel's folder: what its process says about itself, which belongs to no cell
 STARTS = 3  # attempts to start a kernel before giving up
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -62,14 +64,22 @@ def descendants(pid: int | None) -> list[psutil.Process]:
 
 
 def end(processes: Iterable[psutil.Process]) -> None:
-    """Kill the processes that still exist and wait until they are gone (at most 5 seconds)."""
+    """Kill the processes that still exist and wait until they have stopped, at most 5 seconds."""
     processes = list(processes)
     for process in processes:
-        try:
+        with suppress(psutil.NoSuchProcess):
             process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(processes, timeout=5)
+    deadline = time.monotonic() + 5
+    while any(map(running, processes)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def running(process: psutil.Process) -> bool:
+    """Whether a process exists; one that has stopped and only waits for its parent to notice does not count."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 class Client(PapermillNotebookClient):
@@ -78,20 +88,16 @@ class Client(PapermillNotebookClient):
     @contextmanager
     def setup_kernel(self, **kwargs: Any):
         pid = getattr(self.km.provisioner, "pid", None) if self.km else None
-        left: list[psutil.Process] = []
         try:
             with super().setup_kernel(**kwargs):
                 try:
                     yield
                 finally:
-                    left = descendants(pid)
+                    end(descendants(pid))  # before the kernel, after which they would have no parent to be found by
         finally:
-            end(left)
             if pid and hasattr(os, "killpg"):
-                try:
-                    os.killpg(pid, signal.SIGKILL)  # a kernel leads its own process group
-                except (ProcessLookupError, PermissionError):
-                    pass
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(pid, signal.SIGKILL)  # a kernel that died left its process group
 
 
 class Engine(NBClientEngine):
@@ -122,7 +128,8 @@ class Engine(NBClientEngine):
         )
         for attempt in range(STARTS):
             client.km = client.create_kernel_manager()
-            client.start_new_kernel(env=dict(env), cwd=kernel_cwd)
+            with open(os.path.join(folder, LOG), "ab") as log:
+                client.start_new_kernel(env=dict(env), cwd=kernel_cwd, stderr=log)
             try:
                 client.start_new_kernel_client()
                 break

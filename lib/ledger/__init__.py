@@ -38,6 +38,7 @@ __all__ = [
     "load",
     "measures",
     "score",
+    "scoreboard",
     "summary",
     "verdict",
 ]
@@ -111,6 +112,13 @@ def score(book: str | os.PathLike[str] | None = None) -> dict[str, dict[str, int
         for id, entry in entries.items():
             counts[part][verdict(entry, found.get(id))] += 1
     return counts
+
+
+def scoreboard() -> None:
+    """Show the counts of `score` as two small tables: rows of the paper, and errata."""
+    run = current()
+    counts = score(run.book if run else None)
+    show(display.score_text(counts), display.score_html(counts))
 
 
 def _ledger() -> Ledger:

@@ -28,7 +28,12 @@ def label(measure: str) -> str:
 
 def claim(entry: Row | Erratum) -> str:
     """The sentence an entry is about."""
-    return entry.claim if isinstance(entry, Row) else f"Printed: {entry.printed} Right: {entry.right}"
+    return entry.claim if isinstance(entry, Row) else f"{printed(entry).rstrip('.')}. Right: {entry.right}"
+
+
+def printed(erratum: Erratum) -> str:
+    """What the paper prints, or what the code released with it does."""
+    return f"{'In the code' if erratum.kind == 'code' else 'Printed'}: {erratum.printed}"
 
 
 def listed(values: Mapping[str, Any]) -> str:
@@ -86,7 +91,8 @@ def box_html(
         chapter: Chapter it stands in, from which the link to the ledger is made; "" for no link.
     """
     body = "".join(
-        f'<tr><th scope="row">{html.escape(name)}</th><td>{here} <span class="ledger-mark">{mark}</span></td>'
+        f'<tr class="{mark}"><th scope="row">{html.escape(name)}</th>'
+        f'<td>{here} <span class="ledger-mark">{mark}</span></td>'
         f"<td>{accepted}</td><td>{paper}</td></tr>"
         for name, here, mark, accepted, paper in _measures(entry, values)
     )
@@ -129,6 +135,26 @@ def summary_html(lines: Iterable[tuple[Row | Erratum, str, str]]) -> str:
         '<div class="ledger-summary"><table class="ledger-table"><caption>What was reproduced in this chapter</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def score_text(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """Plain text of the score: one line per part of the ledger."""
+    return "\n".join(f"{part}: " + ", ".join(f"{k} {v}" for v, k in found.items()) for part, found in counts.items())
+
+
+def score_html(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """HTML of the score: a table per part of the ledger, one column per verdict."""
+    tables = []
+    for part, found in counts.items():
+        heads = "".join(
+            f'<th scope="col"><span class="ledger-verdict {verdict_class(v)}">{v}</span></th>' for v in found
+        )
+        cells = "".join(f"<td>{number}</td>" for number in found.values())
+        tables.append(
+            f'<table class="ledger-table"><caption>{part} of the ledger, {sum(found.values())} in all</caption>'
+            f"<thead><tr>{heads}</tr></thead><tbody><tr>{cells}</tr></tbody></table>"
+        )
+    return f'<div class="ledger-score">{"".join(tables)}</div>'
 
 
 def _measures(entry: Row | Erratum, values: Mapping[str, float]) -> list[tuple[str, str, str, str, str]]:

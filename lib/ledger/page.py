@@ -7,13 +7,14 @@ Each row is a card that readers can link to as `ledger.html#row-F3A`, and chapte
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lib import notebooks
-from lib.ledger.display import label, listed, note, verdict_class
+from lib.ledger.display import label, listed, note, printed, verdict_class
 from lib.ledger.rows import Erratum, Ledger, Row, load
 from lib.ledger.verdicts import ERRATUM_VERDICTS, ROW_VERDICTS, Measured, gather, verdict
 from lib.record import encode, format_number
@@ -39,7 +40,7 @@ ERRATA_PARTS = {"formula": "Formulas", "claim": "Claims and captions", "code": "
 MEANINGS = {
     "reproduced": "the measured value lies inside the criterion",
     "reproduced (loose)": "it lies inside the weaker criterion only",
-    "differs": "it lies outside; the card says why",
+    "differs": "it lies outside; the chapter says why",
     "not reached": "the run on the page is smaller than the criterion asks for",
     "not run": "nothing has been measured yet",
     "shown": "the computation shows the mistake",
@@ -128,12 +129,12 @@ def _heading(section: str) -> str:
 
 def _score(ledger: Ledger, found: Mapping[str, Measured]) -> str:
     """Counts per verdict, rows and errata."""
-    tables = []
+    parts = []
     for noun, entries, verdicts in (("rows", ledger.rows, ROW_VERDICTS), ("errata", ledger.errata, ERRATUM_VERDICTS)):
         results = [verdict(entry, found.get(id)) for id, entry in entries.items()]
-        lines = [f"| {_verdict(v)} | {results.count(v)} | {MEANINGS[v]} |" for v in verdicts]
-        tables.append("\n".join([f"| {len(results)} {noun} | count | meaning |", "|:---|---:|:---|", *lines]))
-    return ":::{div} ledger-score\n" + "\n\n".join(tables) + "\n:::\n"
+        lines = [f"- {_verdict(v)}: **{results.count(v)}**, {MEANINGS[v]}" for v in verdicts]
+        parts.append("\n".join([f"**{len(results)} {noun}**\n", *lines]))
+    return ":::{div} ledger-score\n" + "\n\n".join(parts) + "\n:::\n"
 
 
 def _map(entries: Iterable[Row | Erratum], found: Mapping[str, Measured]) -> str:
@@ -155,13 +156,13 @@ def _row_card(row: Row, measured: Measured | None, titles: Mapping[str, str]) ->
         loose = f" (loose: {row.loose[name]})" if name in row.loose else ""
         paper = f"; paper: {row.paper[name]}" if name in row.paper else ""
         lines.append(f"- {label(name)}: {ours} {interval}{loose}{paper}")
-    parts = [_first(row, result, row.claim), f"Measured: {row.measure}", "\n".join(lines)]
+    parts = [_first(row, result, f"{_sentence(row.where)}: {row.claim}"), _measure(row), "\n".join(lines)]
     remark = note(row, result, measured.conditions if measured else {})
     parts += [f"*{remark}*"] if remark and "*" not in remark else [remark] if remark else []
-    settings = f" Setting of the paper or its authors: {listed(row.settings)}." if row.settings else ""
+    settings = f"Setting of the paper or its authors: {listed(row.settings)}. " if row.settings else ""
     errata = ", ".join(f"{{ref}}`{id} <row-{id}>`" for id in row.errata)
     source = _source(row, measured, titles)
-    parts.append(f"{_sentence(row.where)}.{settings} {source}" + (f" See {errata}." if errata else ""))
+    parts.append(f"{settings}{source}" + (f" See {errata}." if errata else ""))
     return _card(parts, result)
 
 
@@ -172,13 +173,22 @@ def _erratum_card(erratum: Erratum, measured: Measured | None, titles: Mapping[s
         ours = f"**{format_number(measured.values[name])}**, shown if" if measured else "shown if"
         lines.append(f"- {label(name)}: {ours} {interval}")
     parts = [
-        _first(erratum, result, f"{_sentence(erratum.where)}. Printed: {erratum.printed}"),
+        _first(erratum, result, f"{_sentence(erratum.where)}. {printed(erratum)}"),
         f"Right: {erratum.right}",
         f"Matters: {erratum.matters}",
     ]
     if lines:
-        parts += [f"Measured: {erratum.measure}", "\n".join(lines)]
+        parts += [_measure(erratum), "\n".join(lines)]
     return _card([*parts, _source(erratum, measured, titles)], result)
+
+
+def _measure(entry: Row | Erratum) -> str:
+    """How it is measured, with the names of the measures as the list below it writes them."""
+    text = entry.measure
+    for name in sorted(entry.accept, key=len, reverse=True):
+        if "_" in name:
+            text = re.sub(rf"(?<![\w$\\]){name}(?!\w)", f"*{label(name)}*", text)
+    return f"Measured: {text}"
 
 
 def _card(parts: Iterable[str], result: str) -> str:
@@ -189,7 +199,8 @@ def _card(parts: Iterable[str], result: str) -> str:
 def _first(entry: Row | Erratum, result: str, sentence: str) -> str:
     """The paragraph that opens a card: target, id, verdict, and what it is about."""
     words = f'<span class="ledger-id">{entry.id}</span> {_verdict(result)} {sentence}'
-    return f'(row-{entry.id})=\n<span id="row-{entry.id}">{words}</span>'
+    anchor = "" if entry.id == entry.id.lower() else f' id="row-{entry.id}"'  # the target's own id is in lower case
+    return f"(row-{entry.id})=\n<span{anchor}>{words}</span>"
 
 
 def _verdict(result: str) -> str:

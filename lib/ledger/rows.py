@@ -13,7 +13,6 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
@@ -133,16 +132,13 @@ def load(book: str | os.PathLike[str] | None = None) -> Ledger:
     """
     path = notebooks.book_folder(book) / "ledger.yml"
     try:
-        return _load(path, path.stat().st_mtime_ns)
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise LedgerError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return parse(text)
 
 
-@functools.lru_cache(maxsize=8)
-def _load(path: Path, _modified: int) -> Ledger:
-    return parse(path.read_text(encoding="utf-8"))
-
-
+@functools.lru_cache(maxsize=4)
 def parse(text: str) -> Ledger:
     """The ledger written in `text`; errors as in `load`."""
     try:

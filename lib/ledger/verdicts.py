@@ -40,7 +40,7 @@ class Measured:
     @property
     def conditions(self) -> dict[str, Any]:
         """Everything the value was computed with: the chapter's parameters, overridden by the settings."""
-        return {**self.parameters, **self.settings}
+        return dict(sorted({**self.parameters, **self.settings}.items()))
 
 
 def measures(entry: Row | Erratum, value: Any) -> dict[str, float]:
@@ -137,9 +137,7 @@ def from_notebooks(ledger: Ledger, book: str | os.PathLike[str] | None = None) -
             if content.get("chapter") != chapter:
                 raise LedgerError(f"{place}: it says it comes from the chapter {content.get('chapter')!r}")
             if content.get("parameters") != defaults:
-                raise LedgerError(
-                    f"{place}: its parameters are not the notebook's defaults; execute the notebook again"
-                )
+                raise LedgerError(f"{place}: not at the notebook's default parameters; execute it again")
             anchor = re.search(r'id="(check-[^"]+)"', "".join(data.get("text/html", "")))
             yield _measured(ledger, content, place, chapter, anchor[1] if anchor else "", path.name)
 

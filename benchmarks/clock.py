@@ -1,0 +1,86 @@
+"""Timing: contenders take turns, and the machine is described beside the numbers."""
+
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median
+
+import torch
+
+
+class Times(dict[str, list[float]]):
+    """Seconds of each contender in each round."""
+
+    def seconds(self, name: str) -> float:
+        """Median over the rounds."""
+        return median(self[name])
+
+    def ratio(self, name: str, other: str) -> float:
+        """How many times longer `name` takes than `other`: the median of the ratios within each round."""
+        return median(a / b for a, b in zip(self[name], self[other], strict=True))
+
+
+def interleaved(contenders: Mapping[str, Callable[[], object]], rounds: int) -> Times:
+    """Call every contender once to warm up, then once in each of `rounds` rounds, and time those calls."""
+    times = Times({name: [] for name in contenders})
+    for call in contenders.values():
+        call()
+    for _ in range(rounds):
+        for name, call in contenders.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - start)
+    return times
+
+
+def products(batch: int, n: int) -> Callable[[], None]:
+    r"""The three float32 products of `batch x n x n` that a step of the unrolled network needs, with nothing around.
+
+    They are $h W^\dagger$ on the way forward, $G W$ on the way back, and $G^\dagger h$ for the gradient in W.
+    """
+    generator = torch.Generator().manual_seed(0)
+    W = torch.randn(n, n, generator=generator)
+    h, G, out = (torch.randn(batch, n, generator=generator) for _ in range(3))
+    dW = torch.empty(n, n)
+
+    def call() -> None:
+        torch.mm(h, W.T, out=out)
+        torch.mm(G, W, out=out)
+        torch.mm(G.T, h, out=dW)
+
+    return call
+
+
+def product_rate(batch: int = 1024, n: int = 1000, rounds: int = 15) -> float:
+    """Floating point operations per second in matrix products of `batch x n x n`, float32."""
+    times = interleaved({"products": products(batch, n)}, rounds)
+    return 3 * 2 * batch * n * n / times.seconds("products")
+
+
+def machine(quick: bool = False) -> dict[str, str | int | float]:
+    """What the timings depend on."""
+    rate = product_rate(64, 64, 3) if quick else product_rate()
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "products, Gflop/s": round(rate / 1e9, 1),
+        "load of the last minute": round(load(), 2),
+    }
+
+
+def load() -> float:
+    """Mean number of processes that wanted to compute during the last minute; not a number where nobody counts."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+
+
+def _processor() -> str:
+    """The processor's name as the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

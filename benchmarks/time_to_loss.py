@@ -1,0 +1,122 @@
+"""Seconds from the null start to a given loss on test sequences: the samplers and the algorithms.
+
+The test loss is that of 4096 fixed Monte Carlo sequences, in the authors' normalisation; it is computed every few steps
+with the clock stopped. Contenders advance in turns of as many steps. Drawing a batch counts. The authors' rectifier has
+derivative 1 at zero, ours has 1/2, which matters in the first step alone.
+"""
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.contenders import authors_loss
+from benchmarks.report import Options, Report, Table, Wish
+from lib.losses import BatchLoss, batch_loss, channel_weights
+from lib.networks import Integrator
+from lib.samplers import sampler
+from lib.tasks import Task
+
+LR = 0.5
+DECAY, T = 0.995, 3
+
+
+class Run:
+    """One training that advances in slices.
+
+    Args:
+        W: Its weights.
+        loss: Draws a batch and computes its loss.
+    """
+
+    def __init__(self, W: nn.Parameter, loss: Callable[[], Tensor]):
+        self.W = W
+        self.loss = loss
+        self.optimiser = torch.optim.SGD([W], lr=LR)
+        self.steps = 0
+        self.slices: list[float] = []  # seconds
+        self.test_loss = float("inf")
+
+    def advance(self, steps: int) -> None:
+        """So many training steps, timed together."""
+        start = time.perf_counter()
+        for _ in range(steps):
+            self.optimiser.zero_grad(set_to_none=True)
+            value = self.loss()
+            if not value.item() < 100:
+                raise RuntimeError(f"training diverged after {self.steps} steps")
+            value.backward()
+            self.optimiser.step()
+        self.slices.append(time.perf_counter() - start)
+        self.steps += steps
+
+
+def _generator() -> torch.Generator:
+    return torch.Generator().manual_seed(2)
+
+
+def ours(start: Integrator, goal: Task, name: str, batch: int) -> Run:
+    """`lib` with one of its samplers."""
+    net = Integrator(start.W, start.encoders, start.decoders)
+    draw, loss = sampler(name, batch, T, generator=_generator()), BatchLoss(goal, "authors")
+    return Run(net.W, lambda: loss(net, draw()))
+
+
+def authors(start: Integrator, goal: Task, batch: int) -> Run:
+    """The authors' algorithm with Monte Carlo batches drawn straight in float32."""
+    W, generator = nn.Parameter(start.W.detach().clone()), _generator()
+    E, Z = start.encoders.detach(), start.decoders.detach()
+
+    def loss() -> Tensor:
+        x = torch.randn(batch, T, 1, generator=generator)
+        return authors_loss(W, E, Z, x, goal.targets(x), x.new_tensor(goal.scales))
+
+    return Run(W, loss)
+
+
+@torch.no_grad()
+def race(runs: dict[str, Run], test_loss: Callable[[Tensor], float], *, goal: float, every: int, limit: int) -> None:
+    """Advance all runs in turns until each has reached the goal, or the limit of steps."""
+    racing = list(runs.values())
+    while racing:
+        for run in racing:
+            with torch.enable_grad():
+                run.advance(every)
+            run.test_loss = test_loss(run.W)
+        racing = [run for run in racing if run.test_loss > goal and run.steps < limit]
+
+
+def run(options: Options) -> Report:
+    """Steps, seconds per step and seconds of each contender."""
+    n, plain, every, limit, aim = (24, 32, 5, 10, 0.1) if options.quick else (1000, 1024, 20, 5000, 3e-7)
+    goal = Task(DECAY, T=T)
+    start = Integrator.random(n, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
+    x = torch.randn(4096, T, 1, generator=torch.Generator().manual_seed(3))
+    targets, weights = goal.targets(x), channel_weights(goal, "authors")
+
+    def test_loss(W: Tensor) -> float:
+        return batch_loss(Integrator(W, start.encoders, start.decoders).run(x).outputs, targets, weights).item()
+
+    runs = {
+        "ours, Sobol 32": ours(start, goal, "sobol", 32),
+        "ours, Sobol 64": ours(start, goal, "sobol", 64),
+        f"ours, Monte Carlo {plain}": ours(start, goal, "monte-carlo", plain),
+        f"authors, Monte Carlo {plain}": authors(start, goal, plain),
+    }
+    race(runs, test_loss, goal=aim, every=every, limit=limit)
+    slowest = list(runs.values())[-1]
+    rows = []
+    for name, one in runs.items():
+        per_step = median(one.slices) / every
+        ratio = sum(slowest.slices) / sum(one.slices)
+        rows.append((name, one.steps, 1e3 * per_step, one.steps * per_step, sum(one.slices), ratio, one.test_loss))
+    best = max(ratio for _, _, _, _, _, ratio, loss in rows[:-1] if loss <= aim or options.quick)
+    columns = ("contender", "steps", "ms per step", "steps x that, s", "measured, s", "times faster", "test loss")
+    title = f"Time to test loss {aim:g}, ReLU, D=1, T={T}, gamma={DECAY}, n={n}, SGD {LR}, float32, null start"
+    return Report(
+        "time_to_loss",
+        [Table(title, columns, rows)],
+        [Wish("best of ours, times faster than the authors' algorithm", 15.0, best, " x")],
+    )

@@ -1,0 +1,81 @@
+"""The usual way from a task to a trained network, in one call."""
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+import torch
+
+from lib.activations import Activation
+from lib.losses import BatchLoss
+from lib.networks import Integrator
+from lib.samplers import sampler as make_sampler
+from lib.tasks import Task
+from lib.training import History, Training, train
+
+
+class Place(NamedTuple):
+    """Where numbers live, and how many digits they have."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+
+def place(device: str = "auto", dtype: str = "float32") -> Place:
+    """Device and dtype from the parameters of a notebook; "auto" is the first CUDA device, else the CPU.
+
+    Raises:
+        ValueError: a dtype other than "float32" and "float64", or a device that is not there.
+    """
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty((), device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device must be auto, cpu or a device of this machine, got {device!r}") from error
+    return Place(torch.device(device), getattr(torch, dtype))
+
+
+class Trained(NamedTuple):
+    """A network at the end of its training."""
+
+    network: Integrator
+    history: History
+
+
+def train_integrator(
+    task: Task,
+    training: Training,
+    *,
+    n: int,
+    batch: int,
+    sampler: str,
+    generator: torch.Generator,
+    place: Place,
+    activation: Activation | None = None,
+    trained: Collection[str] = ("W",),
+    normalisation: str = "authors",
+    progress: bool = False,
+    **start: Any,
+) -> Trained:
+    """Train a new network on the batch loss of a task.
+
+    Args:
+        task: Decays, scales and length of the training sequences.
+        training: Steps, learning rate, optimiser and stopping rules.
+        n: Neurons.
+        batch: Sequences per step.
+        sampler: "monte-carlo", "antithetic" or "sobol".
+        generator: Source of every draw: the network's first, then the inputs.
+        place: Device and dtype.
+        activation: ReLU if None.
+        trained: What may change, see `Integrator`.
+        normalisation: Of the loss, "paper" or "authors".
+        progress: Show a progress bar.
+        **start: Radius, norms, overlap and supports at the start, see `Integrator.random`.
+    """
+    options = {"generator": generator, "dtype": place.dtype, "device": place.device}
+    network = Integrator.random(n, task.D, activation=activation, trained=trained, **options, **start)
+    inputs = make_sampler(sampler, batch, task.T, task.D, **options)
+    return Trained(network, train(network, inputs, BatchLoss(task, normalisation), training, progress=progress))

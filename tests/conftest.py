@@ -1,0 +1,13 @@
+"""Fixtures of all tests."""
+
+import matplotlib
+import pytest
+import torch
+
+matplotlib.use("Agg")  # figures are drawn in memory; not through MPLBACKEND, which notebook kernels would inherit
+
+
+@pytest.fixture
+def rng() -> torch.Generator:
+    """Random numbers that are the same for every run of a test."""
+    return torch.Generator().manual_seed(0)

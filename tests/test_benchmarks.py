@@ -1,0 +1,140 @@
+"""Every benchmark at toy size: contenders agree, tables are whole. No test looks at a time."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from benchmarks import clock, growth, share, step, time_to_loss
+from benchmarks.__main__ import main, parse
+from benchmarks.contenders import CONTENDERS, Contender, Disagreement, agreement, contenders
+from benchmarks.report import Options, Report, Table, Wish
+
+
+@pytest.mark.parametrize("D", [1, 2, 3])
+@pytest.mark.parametrize("T", [1, 2, 3, 5])
+def test_contenders_compute_the_same_loss_and_gradient(D, T):
+    made = contenders(12, D, T, 9, dtype=torch.float64)
+    assert list(made) == list(CONTENDERS)
+    assert agreement(made, 1e-12) < 1e-12
+    made["ours"].gradient()
+    assert made["ours"].true_gradient().any()
+
+
+def test_disagreement_is_refused():
+    made = contenders(8, 1, 3, 5, dtype=torch.float64)
+    right = made["authors"]
+    made["wrong"] = Contender(right.weights, lambda: 1.001 * right.loss(), right.true_gradient)
+    with pytest.raises(Disagreement, match="differ by 1.0e-03"):
+        agreement(made, 1e-6)
+
+
+def test_a_step_changes_the_weights_against_the_gradient():
+    made = contenders(8, 2, 3, 5, dtype=torch.float64)["authors"]
+    before = made.weights.detach().clone()
+    made.optimiser.param_groups[0]["lr"] = 0.1
+    made.step()
+    torch.testing.assert_close(made.weights.detach(), before - 0.1 * made.true_gradient())
+
+
+def test_interleaved_rounds_take_turns():
+    calls = []
+    times = clock.interleaved({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 3)
+    assert calls == ["a", "b"] * 4  # one round to warm up
+    assert [len(seconds) for seconds in times.values()] == [3, 3]
+
+
+def test_ratios_are_taken_within_rounds():
+    times = clock.Times(a=[2.0, 40.0, 6.0], b=[1.0, 10.0, 2.0])
+    assert times.seconds("a") == 6.0
+    assert times.ratio("a", "b") == 3.0
+
+
+def test_the_machine_is_described():
+    found = clock.machine(quick=True)
+    assert found["torch"] == torch.__version__
+    assert found["threads"] == torch.get_num_threads()
+    assert float(found["products, Gflop/s"]) >= 0
+
+
+def test_step():
+    report = step.run(Options(quick=True))
+    (table,) = report.tables
+    assert [row[:3] for row in table.rows] == [(D, T, name) for D, T in step.POINTS for name in CONTENDERS]
+    assert len(report.wishes) == 4
+    assert "same loss and gradient" in report.notes[0]
+
+
+def test_share():
+    (table,) = share.run(Options(quick=True)).tables
+    assert [row[:3] for row in table.rows] == [(1, 3, 3), (1, 10, 24), (2, 3, 6), (2, 10, 27)]
+
+
+def test_no_products_are_counted_for_short_sequences():
+    assert [share.triples(1, T) for T in (1, 2, 3)] == [0, 0, 1]
+    assert [share.triples(2, T) for T in (1, 2, 3)] == [0, 1, 2]
+
+
+def test_time_to_loss():
+    report = time_to_loss.run(Options(quick=True))
+    rows = report.tables[0].rows
+    assert len(rows) == 4
+    losses = [float(row[-1]) for row in rows]
+    assert max(losses) < 1.05 * min(losses)  # all descend alike
+    assert max(losses) < 0.2  # from about 0.6 at the null start
+
+
+def test_growth(tmp_path):
+    figure = tmp_path / "folder" / "growth.png"
+    report = growth.run(Options(quick=True, figure=figure))
+    assert [len(table.rows) for table in report.tables] == [2, 2, 2, 2, 4]
+    assert figure.stat().st_size > 1000
+    assert report.wishes[0].got > 0 or math.isnan(report.wishes[0].got)
+
+
+def test_exponents_are_slopes_of_logarithms():
+    assert growth.exponent([1, 2, 4], [3.0, 12.0, 48.0]) == pytest.approx(2)
+
+
+def test_operations_and_buffers_of_a_point():
+    point = growth.Point(n=10, T=4, batch=5, D=1)
+    assert point.operations == 6 * 2 * 5 * 10 * 10  # six products
+    assert point.buffers == 4 * (2 * 4 * 5 * 10 + 2 * 100)
+
+
+def test_wishes_are_judged_in_both_directions():
+    assert Wish("speed", 2.0, 2.5, " x").met
+    assert not Wish("memory", 2.0, 2.5, at_most=True).met
+    assert str(Wish("speed", 2.0, 1.5, " x")) == "speed: wanted at least 2 x, got 1.5 x: NOT met"
+
+
+def test_tables_are_aligned():
+    table = Table("Title", ("name", "value"), [("a", 1.23456), ("long name", math.nan), ("c", 1000.0)])
+    assert str(table).splitlines() == [
+        "Title",
+        "     name  value",
+        "---------  -----",
+        "        a   1.23",
+        "long name      -",
+        "        c   1000",
+    ]
+
+
+def test_main_prints_and_writes(tmp_path, capsys):
+    target = tmp_path / "out.json"
+    (report,) = main(["share", "--quick", "--json", str(target)])
+    assert isinstance(report, Report)
+    shown = capsys.readouterr().out
+    assert "processor:" in shown and "share of the product rate, T=3: wanted at least 70 %" in shown
+    content = json.loads(target.read_text())
+    assert content["reports"][0]["name"] == "share"
+    assert len(content["reports"][0]["tables"][0]["rows"]) == 4
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_unknown_names_are_refused(capsys):
+    with pytest.raises(SystemExit) as stop:
+        parse(["stepp"])
+    assert stop.value.code == 2
+    assert "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth" in capsys.readouterr().err

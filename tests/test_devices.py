@@ -1,0 +1,453 @@
+"""No function of the physics modules leaves the device of its tensors; checked with and without a GPU.
+
+Without one: under FakeTensorMode tensors "on CUDA" have shapes, types and a device but no numbers, and an operation that
+mixes them with a CPU tensor raises. A PyTorch built for the CPU alone aborts where gradients are recorded for CUDA, so
+gradients are taken on the device "meta", under the same mode. With a GPU, the tests marked `gpu` compare numbers with
+those of the CPU.
+"""
+
+import importlib
+import inspect
+import math
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from equations import PAIRS, randn, random_network
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from lib import (
+    activations,
+    analysis,
+    checks,
+    losses,
+    networks,
+    plotting,
+    recipes,
+    samplers,
+    signals,
+    tasks,
+    torch_rnn,
+    training,
+    unrolled,
+)
+
+MODULES = (
+    "checks activations signals samplers tasks codes networks unrolled losses training checkpoints analysis torch_rnn"
+    " recipes"
+).split()
+aten = torch.ops.aten
+
+
+class Answers(TorchDispatchMode):
+    """Answers questions about numbers that are not there: conditions hold, counts and sizes of errors are zero."""
+
+    number = 0.0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is aten._local_scalar_dense.default:
+            return True if args[0].dtype == torch.bool else self.number if args[0].is_floating_point() else 0
+        if func is aten.nonzero.default:
+            return args[0].new_zeros(args[0].numel(), args[0].ndim, dtype=torch.int64)
+        if func is aten.index.Tensor:
+            return func(args[0], [self.position(i) for i in args[1]])
+        return func(*args, **(kwargs or {}))
+
+    @staticmethod
+    def position(index):
+        """A mask as positions, on its own device."""
+        masks = index is not None and index.dtype == torch.bool
+        return torch.zeros(index.numel(), dtype=torch.int64, device=index.device) if masks else index
+
+
+class WithoutGuards(TorchFunctionMode):
+    """Does by operators what Python's bindings refuse to do for CUDA in a PyTorch that is built for the CPU alone."""
+
+    OPERATORS = {
+        Tensor.copy_: aten.copy_.default,
+        Tensor.__invert__: aten.bitwise_not.default,
+        Tensor.nonzero: aten.nonzero.default,
+        Tensor.__int__: aten._local_scalar_dense.default,
+    }
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        func = self.OPERATORS.get(func, func)
+        if func is Tensor.__getitem__:
+            return self.part(*args)
+        if func is Tensor.contiguous:
+            return aten.clone.default(args[0], memory_format=torch.contiguous_format)
+        if func is Tensor.to:
+            for target in args[1:]:
+                if isinstance(target, Tensor):
+                    kwargs |= {"device": target.device, "dtype": target.dtype}
+                else:
+                    kwargs["dtype" if isinstance(target, torch.dtype) else "device"] = target
+            return aten._to_copy.default(args[0], **kwargs)
+        return func(*args, **kwargs)
+
+    @staticmethod
+    def part(x: Tensor, key: Any) -> Tensor:
+        """x[key] for integers, slices, None, `...` and index tensors."""
+        keys = key if isinstance(key, tuple) else (key,)
+        rank, dim, indices = x.ndim - sum(k is not None and k is not Ellipsis for k in keys), 0, {}
+        for k in keys:
+            if k is None:
+                x, dim = x.unsqueeze(dim), dim + 1
+            elif k is Ellipsis:
+                dim += rank
+            elif isinstance(k, int):
+                x = x.select(dim, k)
+            elif isinstance(k, slice):
+                x, dim = aten.slice.Tensor(x, dim, k.start, k.stop, k.step or 1), dim + 1
+            else:
+                indices[dim], dim = k, dim + 1
+        return aten.index.Tensor(x, [indices.get(i) for i in range(max(indices) + 1)]) if indices else x
+
+
+def moved(module: Any, device: str) -> Any:
+    """The module with empty parameters on another device."""
+    for part in module.modules():
+        for name, p in part._parameters.items():
+            if p is not None:
+                part._parameters[name] = nn.Parameter(
+                    torch.empty(p.shape, dtype=p.dtype, device=device), requires_grad=p.requires_grad
+                )
+    return module
+
+
+def tensors(result: Any) -> Iterator[Tensor]:
+    if isinstance(result, Tensor):
+        yield result
+    elif isinstance(result, nn.Module):
+        yield from result.parameters()
+    elif isinstance(result, tuple | list):
+        for part in result:
+            yield from tensors(part)
+
+
+B, T, N = 4, 5, 8
+TASK = {D: tasks.Task([0.9, 0.8][:D], T=T) for D in (1, 2)}
+FLAT = torch.ones(N).long()
+
+
+class Things:
+    """What cases are made of, on one device: made outside of the modes where numbers are needed."""
+
+    def __init__(self, device: str):
+        self.device = device
+        g = torch.Generator().manual_seed(0)
+        self.networks = {(name, D): random_network(N, D, name, g).float() for name in PAIRS for D in (1, 2)}
+        self.generator = g
+
+    def move(self) -> None:
+        for network in self.networks.values():
+            moved(network, self.device)
+
+    def __call__(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.empty(shape, dtype=dtype, device=self.device)
+
+    def labels(self) -> Tensor:
+        return torch.empty(N, dtype=torch.int64, device=self.device)
+
+    def activation(self, name: str, per_neuron: bool = False) -> Any:
+        if name == "sigmoid":
+            return moved(activations.Sigmoid(50.0, torch.zeros(N if per_neuron else ())), self.device)
+        return activations.activation(name)
+
+    def half_lines(self) -> analysis.HalfLines:
+        return analysis.HalfLines(self(N), self(N), self(N))
+
+    def sampler(self, name: str) -> samplers.MonteCarlo:
+        return samplers.sampler(name, B, T, 2, generator=self.generator, device=self.device)
+
+    def task_results(self, run: Callable[[Any, int], Any]) -> list[Any]:
+        """A function of every network."""
+        return [run(network, D) for (_, D), network in self.networks.items()]
+
+
+def methods(name: str) -> dict[str, Callable[[Things], Any]]:
+    """Cases of an activation."""
+
+    def each(run: Callable[[Any, Things], Any]) -> Callable[[Things], Any]:
+        return lambda t: [run(t.activation(name, per_neuron), t) for per_neuron in (False, True)]
+
+    def in_place(f: Any, t: Things) -> Tensor:
+        f.into_derivative(values := t(B, N), t(B, N))
+        return values
+
+    def states(f: Any, t: Things) -> Tensor:
+        f.into(t(B, N), values := t(B, N))
+        return values
+
+    cases = {"forward": lambda f, t: f(t(B, N)), "derivative": lambda f, t: f.derivative(t(B, N))}
+    cases |= {"into": states, "into_derivative": in_place}
+    return {f"activations.{type(activations.activation(name)).__name__}.{key}": each(run) for key, run in cases.items()}
+
+
+CASES: dict[str, Callable[[Things], Any]] = {
+    "checks.tensor": lambda t: checks.tensor("x", t(B, N), (B, N)),
+    "checks.finite": lambda t: checks.finite("x", t(B, N)),
+    **methods("linear"),
+    **methods("relu"),
+    **methods("sigmoid"),
+    "signals.integrals": lambda t: signals.integrals(t(B, T, 2), [0.9, 0.8], [1.0, 2.0]),
+    "samplers.sampler": lambda t: t.sampler("antithetic")(),
+    "samplers.MonteCarlo.__call__": lambda t: t.sampler("monte-carlo")(),
+    "tasks.Task.targets": lambda t: [TASK[D].targets(t(B, T, D)) for D in (1, 2)],
+    "networks.Integrator": lambda t: networks.Integrator(
+        t(N, N), t(N, 2), t(N, 2), activation=activations.Sigmoid(), trained=("W", "thresholds")
+    ),
+    "networks.Integrator.random": lambda t: networks.Integrator.random(
+        N, 2, generator=t.generator, device=t.device, dtype=torch.float32, activation=activations.Sigmoid()
+    ),
+    "networks.Integrator.forward": lambda t: [
+        t.task_results(lambda f, D: f(t(B, T, D))),
+        t.task_results(lambda f, D: f(t(B, T, D), t(B, N))),
+    ],
+    "networks.Integrator.run": lambda t: t.task_results(lambda f, D: f.run(t(B, T, D))),
+    "networks.Integrator.states": lambda t: t.task_results(lambda f, D: f.states(t(B, T, N))),
+    "unrolled.Workspace.get": lambda t: unrolled.Workspace().get("a", (B, N), t(2)),
+    "unrolled.unroll": lambda t: t.task_results(lambda f, D: unrolled.unroll(f, t(B, T, D), unrolled.Workspace())),
+    "losses.batch_loss": lambda t: [
+        losses.batch_loss(t(B, T, 2), t(B, T, 2), weights) for weights in (None, losses.channel_weights(TASK[2]))
+    ],
+    "losses.averaged_loss": lambda t: losses.averaged_loss(t(N, N), t(N), t(N), TASK[1]),
+    "losses.BatchLoss.__call__": lambda t: t.task_results(lambda f, D: losses.BatchLoss(TASK[D])(f, t(B, T, D))),
+    "analysis.singular_values": lambda t: analysis.singular_values(t(N, N)),
+    "analysis.relative_error": lambda t: analysis.relative_error(t(B, T, 2), t(B, T, 2)),
+    "analysis.fit_currents": lambda t: analysis.fit_currents(t(B, T, N), t(B, T)),
+    "analysis.fit_states": lambda t: analysis.fit_states(t(B, T, N), t(B, T)),
+    "analysis.populations": lambda t: analysis.populations(t(N), t(N)),
+    "analysis.describe_populations": lambda t: analysis.describe_populations(t.half_lines(), t(N)),
+    "analysis.population_weights": lambda t: analysis.population_weights(t(N, N), t.labels()),
+    "analysis.handovers": lambda t: analysis.handovers(t(B, T, N), t(B, T)),
+    "analysis.cosines": lambda t: analysis.cosines(t(B, T, N), t(N)),
+    "analysis.current_ratios": lambda t: analysis.current_ratios(t(N, N), t(N, 2), t(B, T, N)),
+    "torch_rnn.to_torch": lambda t: list(torch_rnn.to_torch(t.networks["relu", 2])),
+    "torch_rnn.from_torch": lambda t: torch_rnn.from_torch(*torch_rnn.to_torch(t.networks["tanh", 2])),
+    "torch_rnn.TorchNetwork.outputs": lambda t: torch_rnn.to_torch(t.networks["relu", 2]).outputs(t(B, T, 2)),
+}
+
+EXEMPT = {
+    "takes no tensor": (
+        "checks.whole checks.positive checks.one_of activations.activation losses.channel_weights"
+        " losses.BatchLoss tasks.Task recipes.place checkpoints.write_atomically training.Training"
+        " training.Training.continues training.first_divergence unrolled.Workspace networks.Integrator.extra_repr"
+        " activations.Linear activations.ReLU samplers.MonteCarlo samplers.Antithetic samplers.Sobol"
+    ),
+    "numbers that moved with their network": "activations.Sigmoid",
+    "a record or an exception, that does nothing": (
+        "networks.Trajectory codes.Codes analysis.Fit analysis.HalfLines analysis.Ratios analysis.Populations"
+        " training.History training.TrainingDiverged checkpoints.Checkpoint torch_rnn.TorchNetwork recipes.Place"
+        " recipes.Trained"
+    ),
+    "draws on the CPU always, so that a seed means the same everywhere": (
+        "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"
+        " codes.channel_supports samplers.MonteCarlo.draw samplers.Antithetic.draw samplers.Sobol.draw"
+    ),
+    "losses are kept on the CPU": "training.History.steps_to",
+    "needs gradients or numbers: on meta and on a GPU below": (
+        "training.train recipes.train_integrator checkpoints.save_checkpoint checkpoints.load_checkpoint"
+    ),
+}
+
+
+def public() -> Iterator[str]:
+    """Every public function, class and method of the modules."""
+    for name in MODULES:
+        module = importlib.import_module(f"lib.{name}")
+        for key, value in vars(module).items():
+            if key.startswith("_") or getattr(value, "__module__", None) != module.__name__ or not callable(value):
+                continue
+            yield f"{name}.{key}"
+            if inspect.isclass(value):
+                for method, body in vars(value).items():
+                    body = getattr(body, "__func__", body)
+                    own = inspect.isfunction(body) and body.__module__ == module.__name__
+                    if own and (method == "__call__" or not method.startswith("_")):
+                        yield f"{name}.{key}.{method}"
+
+
+def test_nothing_public_is_forgotten():
+    exempt = " ".join(EXEMPT.values()).split()
+    listed = [*CASES, *exempt]
+    assert len(set(listed)) == len(listed)
+    assert set(public()) - set(listed) == set()
+    assert set(listed) - set(public()) == set()
+
+
+def test_every_module_of_the_physics_is_listed():
+    here = {name for name, _ in inspect.getmembers(importlib.import_module("lib"), inspect.ismodule)}
+    others = {"batch", "ledger", "notebooks", "record", "plotting"}  # plotting moves tensors to the CPU to draw them
+    assert {name for name in here - others if inspect.getfile(importlib.import_module(f"lib.{name}"))} <= set(MODULES)
+
+
+# nn.RNN draws its first weights with CUDA's own generator, which a PyTorch for the CPU does not have
+ON_CUDA = [name for name in CASES if not name.startswith("torch_rnn.")]
+
+
+@pytest.mark.parametrize("device, name", [("cuda", name) for name in ON_CUDA] + [("meta", name) for name in CASES])
+def test_on_a_device_without_numbers(device, name):
+    things = Things(device)
+    with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=device == "meta"), Answers(), WithoutGuards():
+        things.move()
+        assert {value.device.type for value in tensors(CASES[name](things))} <= {device}
+
+
+def test_a_stray_cpu_tensor_would_be_noticed():
+    """The check of the check."""
+    for device in ("cuda", "meta"):
+        with torch.no_grad(), FakeTensorMode(), Answers(), WithoutGuards():
+            refuses_strays(torch.empty(3, device=device))
+
+
+def refuses_strays(value):
+    for stray in (lambda: value + torch.ones(3), lambda: torch.outer(value, torch.arange(3.0))):
+        with pytest.raises(RuntimeError, match="devices"):
+            stray()
+
+
+def test_indexing_without_guards(rng):
+    x, long, mask = randn(3, 4, 5, rng=rng), torch.tensor([2, 0]), torch.tensor([True, False, True])
+    for key in (1, -1, (slice(1, 3), 0), (..., None, 2), (slice(None), None), (Ellipsis, 0), long, mask, (slice(None), long)):
+        assert torch.equal(WithoutGuards.part(x, key), x[key])
+
+
+# Gradients on meta
+
+names = pytest.mark.parametrize("name", sorted(PAIRS))
+channels = pytest.mark.parametrize("D", [1, 2])
+
+
+@names
+@channels
+@pytest.mark.parametrize("way", ["forward", "unrolled"])
+def test_backward_on_meta(name, D, way, rng):
+    network = random_network(N, D, name, rng)
+    with FakeTensorMode(allow_non_fake_inputs=True):  # torch.tensor makes plain tensors on meta
+        moved(network, "meta")
+        x = torch.empty(B, T, D, dtype=torch.float64, device="meta")
+        if way == "forward":
+            losses.batch_loss(network(x).outputs, TASK[D].targets(x)).backward()
+        else:
+            losses.BatchLoss(TASK[D])(network, x).backward()
+    for p in (network.W, network.encoders, network.decoders):
+        assert p.grad is not None
+        assert (p.grad.device.type, p.grad.shape, p.grad.dtype) == ("meta", p.shape, p.dtype)
+
+
+def test_targets_and_averaged_loss_backward_on_meta():
+    with FakeTensorMode(allow_non_fake_inputs=True):  # torch.tensor makes plain tensors on meta
+        W, e = (torch.empty(shape, device="meta", requires_grad=True) for shape in ((N, N), (N,)))
+        losses.averaged_loss(W, e, e, TASK[1]).backward()
+        x = torch.empty(B, T, 2, device="meta", requires_grad=True)
+        TASK[2].targets(x).sum().backward()
+    assert W.grad is not None and W.grad.device.type == "meta"
+    assert x.grad is not None and x.grad.device.type == "meta"
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+def test_training_on_meta(optimiser, rng, monkeypatch):
+    """The whole way from a task to a trained network, with the numbers left out."""
+    monkeypatch.setattr(Answers, "number", 1.0)  # Adam divides by its count of steps
+    with Answers():
+        found = recipes.train_integrator(
+            TASK[2],
+            training.Training(n_steps=3, lr=0.1, optimiser=optimiser, stop_loss=0.0),
+            n=N,
+            batch=B,
+            sampler="monte-carlo",
+            generator=rng,
+            place=recipes.Place(torch.device("meta"), torch.float32),
+            trained=("W", "decoders"),
+        )
+    assert {p.device.type for p in found.network.parameters()} == {"meta"}
+
+
+# A real GPU
+
+gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+
+
+@pytest.mark.gpu
+@gpu
+@pytest.mark.parametrize("name", sorted(set(CASES) - {"checks.tensor"}))
+def test_every_case_on_cuda(name):
+    things = Things("cuda")
+    for network in things.networks.values():
+        network.to("cuda")
+    things_with_numbers = SimpleNamespace(numbers=lambda *shape: torch.randn(*shape, device="cuda"))
+    things.__class__ = type("Real", (Things,), {"__call__": lambda self, *shape: things_with_numbers.numbers(*shape)})
+    things.labels = lambda: torch.tensor([1, 2] * (N // 2), device="cuda")  # type: ignore[method-assign]
+    assert {value.device.type for value in tensors(CASES[name](things))} <= {"cuda"}
+
+
+@pytest.mark.gpu
+@gpu
+@names
+@channels
+def test_gradients_on_cuda_are_those_of_the_cpu(name, D, rng):
+    network, x = random_network(N, D, name, rng), randn(B, T, D, rng=rng)
+    results = []
+    for device in ("cpu", "cuda"):
+        network.to(device).zero_grad()
+        loss = losses.BatchLoss(TASK[D])(network, x.to(device))
+        loss.backward()
+        results.append([loss.item(), *(p.grad.cpu() for p in network.parameters() if p.grad is not None)])
+    assert results[0][0] == pytest.approx(results[1][0], rel=1e-12)
+    for a, b in zip(results[0][1:], results[1][1:], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.gpu
+@gpu
+@pytest.mark.parametrize("name", sorted(samplers.SAMPLERS))
+def test_training_on_cuda_is_that_of_the_cpu(name, tmp_path):
+    runs = []
+    for device in ("cpu", "cuda"):
+        options: dict[str, Any] = {"generator": torch.Generator().manual_seed(0), "place": recipes.place(device, "float64")}
+        settings = training.Training(n_steps=50, lr=0.3, optimiser="adam" if name == "sobol" else "sgd")
+        runs.append(recipes.train_integrator(TASK[1], settings, n=30, batch=16, sampler=name, **options))
+    torch.testing.assert_close(runs[0].history.losses, runs[1].history.losses, rtol=1e-6, atol=0)
+    torch.testing.assert_close(runs[0].network.W, runs[1].network.W.cpu(), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.gpu
+@gpu
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+def test_checkpoints_on_cuda(optimiser, tmp_path):
+    def go(n_steps, checkpoint=None):
+        g = torch.Generator().manual_seed(0)
+        network = networks.Integrator.random(30, 1, generator=g, radius=0.5, device="cuda")
+        draw = samplers.sampler("sobol", 16, T, generator=g, device="cuda", dtype=torch.float64)
+        settings = training.Training(n_steps=n_steps, lr=0.05, optimiser=optimiser)
+        return training.train(network, draw, losses.BatchLoss(TASK[1]), settings, checkpoint=checkpoint).losses
+
+    go(7, tmp_path / "file")
+    torch.testing.assert_close(go(20, tmp_path / "file"), go(20), rtol=1e-9, atol=0)
+
+
+@pytest.mark.gpu
+@gpu
+def test_analysis_and_pictures_on_cuda(rng):
+    W, E, nu, y = randn(N, N, rng=rng), randn(N, 2, rng=rng), randn(B, T, N, rng=rng), randn(B, T, rng=rng)
+    results = []
+    for device in ("cpu", "cuda"):
+        W, E, nu, y = (value.to(device) for value in (W, E, nu, y))
+        fit = analysis.fit_states(nu.clamp_min(0), y)
+        results.append([*analysis.current_ratios(W, E, nu), *fit.positive.tolist(), *fit.r2.tolist()])
+    assert results[0] == pytest.approx(results[1], rel=1e-9)
+    _, axes = plotting.new_axes(2)
+    labels = analysis.populations(fit.positive, fit.negative)
+    plotting.plot_population_histograms(fit.positive, fit.negative, labels, axes)
+    plotting.plot_integral(y[0], y[0], axes[0], output=y[0])
+    plotting.plot_currents(y, nu, axes[0], neurons={"positive": 1})
+    plotting.plot_singular_values(analysis.singular_values(W), axes[1], outliers=2)
+    plotting.plt.close("all")
+    assert math.isfinite(results[1][0])

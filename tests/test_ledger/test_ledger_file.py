@@ -1,0 +1,56 @@
+"""The project's own ledger: complete, strict, and its page in step with what is committed."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lib.ledger import gather, load, page
+from lib.ledger.display import markup
+
+BOOK = Path(__file__).parents[2] / "book"
+PARTS = {
+    "linear": {"conditions", "null_initialization", "full_rank_initialization", "multiple_channels"},
+    "nonlinear": {"representation", "relu_theory", "generic_activation"},
+    "multichannel": {"losses", "currents", "sigmoid", "selectivity", "dale"},
+}
+ALONE = {"index", "introduction", "model", "conclusion"}
+
+
+@pytest.fixture(scope="module")
+def ledger():
+    """The ledger of the book."""
+    return load(BOOK)
+
+
+def test_every_statement_of_the_paper_is_there(ledger):
+    kinds = [row.kind for row in ledger.rows.values()]
+    counts = {kind: kinds.count(kind) for kind in ("figure", "table", "equation", "claim")}
+    assert counts == {"figure": 43, "table": 14, "equation": 35, "claim": 46}
+    assert len(ledger.rows) == 138 and len(ledger.errata) == 38
+    assert [id for id in ledger.rows if id.startswith("C")] == [f"C{number:02}" for number in range(1, 47)]
+    assert {"F8L", "F8R", "F14a", "F14b", "F14c", "F14d", "T1-ord", "T1-null", "eq-1", "eq-52"} <= set(ledger.rows)
+
+
+def test_every_page_is_a_chapter_of_the_layout(ledger):
+    for id in ledger:
+        part, _, name = ledger[id].page.partition("/")
+        if part in PARTS:
+            assert name in PARTS[part], id
+        elif part == "appendices":
+            assert re.fullmatch(r"[a-k]_[a-z_]+", name), id
+        else:
+            assert part == "beyond" or ledger[id].page in ALONE, id
+
+
+def test_texts_can_be_shown_in_a_check(ledger):
+    for id in ledger:
+        entry = ledger[id]
+        for text in (entry.where, entry.measure, getattr(entry, "claim", ""), getattr(entry, "printed", "")):
+            assert text.count("$") % 2 == 0 and text.count("`") % 2 == 0, id
+            assert "$" not in markup(text) and not re.search(r"\{\w+\}`", text), id
+
+
+def test_every_recorded_value_is_honest_and_the_page_shows_it():
+    assert (BOOK / "ledger.md").read_text(encoding="utf-8") == page.render(BOOK), "run python -m lib.ledger --page"
+    assert gather(book=BOOK).keys() <= set(load(BOOK))

@@ -1,0 +1,151 @@
+"""Losses against sums written out, the authors' mean, and Monte Carlo."""
+
+import equations
+import pytest
+import torch
+from equations import randn, random_network
+
+from lib.losses import BatchLoss, averaged_loss, batch_loss, channel_weights
+from lib.networks import Integrator
+from lib.signals import white_noise
+from lib.tasks import Task
+
+TASK = Task([0.9, 0.5], [2.0, 0.7], T=4)
+
+
+def test_batch_loss_by_hand():
+    outputs = torch.tensor([[[1.0, 0.0], [2.0, 0.0]], [[0.0, 3.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]])
+    targets = torch.zeros(3, 2, 2)
+    assert batch_loss(outputs, targets).item() == pytest.approx((1 + 4 + 9) / 3)
+    assert batch_loss(outputs, targets, [1.0, 10.0]).item() == pytest.approx((1 + 4 + 90) / 3)
+
+
+def test_batch_loss_is_the_sum_over_channels_and_steps_and_the_mean_over_sequences(rng):
+    outputs, targets = randn(5, 4, 2, rng=rng), randn(5, 4, 2, rng=rng)
+    torch.testing.assert_close(batch_loss(outputs, targets), equations.loss(outputs, targets))
+    doubled = [torch.cat([values, values]) for values in (outputs, targets)]
+    torch.testing.assert_close(batch_loss(*doubled), batch_loss(outputs, targets))  # an average over sequences
+    longer = [torch.cat([values, values], dim=1) for values in (outputs, targets)]
+    torch.testing.assert_close(batch_loss(*longer), 2 * batch_loss(outputs, targets))  # a sum over steps
+    wider = [torch.cat([values, values], dim=2) for values in (outputs, targets)]
+    torch.testing.assert_close(batch_loss(*wider), 2 * batch_loss(outputs, targets))  # a sum over channels
+
+
+def test_the_authors_normalisation_is_their_mean(rng):
+    """Their loss is a mean over sequences and steps, divided by s^2 T^2, summed over channels."""
+    outputs, targets = randn(5, 4, 2, rng=rng), randn(5, 4, 2, rng=rng)
+    authors = sum((outputs - targets)[:, :, c].square().mean() / (TASK.scales[c] ** 2 * 4**2) for c in range(2))
+    torch.testing.assert_close(batch_loss(outputs, targets, channel_weights(TASK, "authors")), authors)
+
+
+@pytest.mark.parametrize("c", [0, 1])
+def test_the_ratio_of_the_normalisations_in_each_channel(c, rng):
+    outputs = torch.zeros(5, 4, 2, dtype=torch.float64)
+    outputs[:, :, c] = randn(5, 4, rng=rng)
+    paper, authors = (
+        batch_loss(outputs, torch.zeros_like(outputs), channel_weights(TASK, name)) for name in ("paper", "authors")
+    )
+    assert (paper / authors).item() == pytest.approx(TASK.scales[c] ** 2 * TASK.T**3, rel=1e-13)
+    torch.testing.assert_close(paper, batch_loss(outputs, torch.zeros_like(outputs)))
+
+
+def test_batch_loss_gradient(rng):
+    outputs, targets = randn(3, 4, 2, rng=rng).requires_grad_(), randn(3, 4, 2, rng=rng)
+    assert torch.autograd.gradcheck(lambda y: batch_loss(y, targets, [1.0, 0.3]), outputs)
+
+
+@pytest.mark.parametrize(
+    "shapes", [((5, 4, 2), (5, 4, 1)), ((5, 4, 2), (5, 1, 2)), ((5, 4), (5, 4)), ((4, 5, 2), (5, 4, 2))]
+)
+def test_shapes_that_would_broadcast_are_refused(shapes):
+    with pytest.raises(ValueError, match="outputs and targets must both be B x T x D, got"):
+        batch_loss(torch.zeros(shapes[0]), torch.zeros(shapes[1]))
+
+
+def test_unknown_normalisations_are_refused():
+    message = r"normalisation must be one of \['authors', 'paper'\], got 'mean'"
+    with pytest.raises(ValueError, match=message):
+        channel_weights(TASK, "mean")
+    with pytest.raises(ValueError, match=message):
+        BatchLoss(TASK, "mean")
+    with pytest.raises(ValueError, match=message):
+        averaged_loss(torch.eye(2), torch.ones(2), torch.ones(2), Task(0.9), "mean")
+
+
+@pytest.mark.parametrize("name", ["relu", "linear", "sigmoid", "tanh"])
+@pytest.mark.parametrize("normalisation", ["paper", "authors"])
+def test_loss_of_a_network_and_its_gradient(name, normalisation, rng):
+    """Everything at once, against loops: network, targets, sums, weights of the channels."""
+    network = random_network(6, 2, name, rng)
+    x = randn(5, 4, 2, rng=rng)
+    y = equations.run(network.W, network.encoders, network.decoders, x, equations.PAIRS[name][1])[1]
+    wanted = equations.targets(x, TASK.decays, TASK.scales)
+    expected = torch.zeros((), dtype=torch.float64)
+    for c in range(2):
+        share = 1 if normalisation == "paper" else TASK.scales[c] ** 2 * 4**3
+        expected = expected + equations.loss(y[:, :, c : c + 1], wanted[:, :, c : c + 1]) / share
+    ours = BatchLoss(TASK, normalisation)(network, x)
+    torch.testing.assert_close(ours, expected)
+    weights = [network.W, network.encoders, network.decoders]
+    for a, b in zip(torch.autograd.grad(ours, weights), torch.autograd.grad(expected, weights), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+# Equation 7
+
+
+@pytest.mark.parametrize("normalisation, power", [("paper", 1), ("authors", 5)])
+def test_averaged_loss_is_the_mean_of_the_batch_loss(normalisation, power, rng):
+    """Monte Carlo; the authors divide one by s^2 T^2 and the other by s^2 T^3."""
+    task = Task(0.8, 1.5, T=5)
+    network = random_network(10, 1, "linear", rng)
+    x = white_noise(40_000, 5, 1, generator=rng)
+    errors = (network.run(x).outputs - task.targets(x)).square().sum(dim=(1, 2))
+    scale = 1 if normalisation == "paper" else 1.5**2 * 5**2
+    loss = averaged_loss(network.W, network.encoders[:, 0], network.decoders[:, 0], task, normalisation)
+    assert abs(errors.mean() / scale - loss).item() < 5 * errors.std().item() / scale / len(errors) ** 0.5
+    batch = BatchLoss(task, normalisation)(network, x)
+    assert (loss / batch).item() == pytest.approx(power, rel=0.1)
+
+
+def test_averaged_loss_by_hand():
+    """W = w, e = 1, d = 1: the moments are the powers of w."""
+    one = torch.ones(1, dtype=torch.float64)
+    loss = averaged_loss(torch.tensor([[0.6]], dtype=torch.float64), one, one, Task(0.5, 2.0, T=2), "paper")
+    assert loss.item() == pytest.approx(2 * (0.6 - 1.0) ** 2 + (0.36 - 0.5) ** 2)
+
+
+def test_averaged_loss_vanishes_at_an_exact_integrator_only(rng):
+    """W = gamma (u v') with v.u = 1, e along u and d along v, d.e = s."""
+    e, d = randn(5, rng=rng), randn(5, rng=rng)
+    task = Task(0.9, float(d @ e) if float(d @ e) > 0 else -float(d @ e), T=6)
+    d = d if float(d @ e) > 0 else -d
+    W = 0.9 * torch.outer(e, d) / (d @ e)
+    assert averaged_loss(W, e, d, task).item() < 1e-25
+    assert averaged_loss(W.T, e, d, task).item() > 1e-6
+
+
+def test_averaged_loss_gradient(rng):
+    W, e, d = randn(3, 3, rng=rng), randn(3, rng=rng), randn(3, rng=rng)
+    inputs = tuple(v.requires_grad_() for v in (W, e, d))
+    assert torch.autograd.gradcheck(lambda *v: averaged_loss(*v, Task(0.9, 1.0, T=4)), inputs)
+
+
+def test_averaged_loss_refuses():
+    W, v = torch.eye(3), torch.ones(3)
+    with pytest.raises(ValueError, match="the averaged loss is for one channel, got 2"):
+        averaged_loss(W, v, v, TASK)
+    with pytest.raises(ValueError, match=r"W must have shape 3 x 3, got \(3, 2\)"):
+        averaged_loss(W[:, :2], v, v, Task(0.9))
+    with pytest.raises(ValueError, match=r"decoder must have shape 3, got \(2,\)"):
+        averaged_loss(W, v, v[:2], Task(0.9))
+    with pytest.raises(ValueError, match=r"encoder must have shape n, got \(3, 1\)"):
+        averaged_loss(W, v[:, None], v, Task(0.9))
+
+
+def test_a_loss_serves_networks_of_different_sizes(rng):
+    loss = BatchLoss(Task(0.9, T=3))
+    for n, batch in ((5, 4), (8, 2)):
+        network = Integrator.random(n, 1, generator=rng, radius=0.9)
+        loss(network, randn(batch, 3, 1, rng=rng)).backward()
+        assert network.W.grad is not None and network.W.grad.any()

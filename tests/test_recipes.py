@@ -1,0 +1,62 @@
+"""One call from a task to a trained network: it is the sum of its parts, which are tested elsewhere."""
+
+import pytest
+import torch
+
+from lib.losses import BatchLoss
+from lib.networks import Integrator
+from lib.recipes import place, train_integrator
+from lib.samplers import sampler
+from lib.tasks import Task
+from lib.training import Training, train
+
+
+def test_place_from_the_parameters_of_a_notebook():
+    assert place("cpu", "float64") == (torch.device("cpu"), torch.float64)
+    assert place("cpu").dtype == torch.float32
+    assert place().device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "double", "int32"])
+def test_place_refuses_a_dtype(dtype):
+    with pytest.raises(ValueError, match="dtype must be float32 or float64, got"):
+        place("cpu", dtype)
+
+
+def test_place_refuses_a_device_that_is_not_there():
+    for device in ("nonsense", "cuda:99"):
+        with pytest.raises(ValueError, match=f"device must be auto, cpu or a device of this machine, got '{device}'"):
+            place(device)
+
+
+def test_it_is_the_sum_of_its_parts():
+    task, training = Task([0.9, 0.8], T=3), Training(n_steps=5, lr=1e-3)
+    generator = torch.Generator().manual_seed(7)
+    network = Integrator.random(12, 2, generator=generator, trained=("W", "decoders"), radius=0.3, encoder_norm=None)
+    draw = sampler("sobol", 16, 3, 2, generator=generator, dtype=torch.float64)
+    losses = train(network, draw, BatchLoss(task, "paper"), training).losses
+    found = train_integrator(
+        task,
+        training,
+        n=12,
+        batch=16,
+        sampler="sobol",
+        generator=torch.Generator().manual_seed(7),
+        place=place("cpu", "float64"),
+        trained=("W", "decoders"),
+        normalisation="paper",
+        radius=0.3,
+        encoder_norm=None,
+    )
+    assert torch.equal(found.history.losses, losses)
+    assert torch.equal(found.network.W, network.W)
+    assert torch.equal(found.network.decoders, network.decoders)
+
+
+def test_dtype_and_defaults(rng):
+    options = {"n": 8, "batch": 4, "sampler": "monte-carlo", "generator": rng, "place": place("cpu", "float32")}
+    found = train_integrator(Task(0.9), Training(n_steps=2, lr=0.1), **options)
+    assert found.network.W.dtype == torch.float32
+    assert [name for name, p in found.network.named_parameters() if p.requires_grad] == ["W"]
+    with pytest.raises(ValueError, match="sampler must be one of"):
+        train_integrator(Task(0.9), Training(n_steps=2, lr=0.1), **(options | {"sampler": "grid"}))
