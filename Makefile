@@ -48,6 +48,7 @@ lab: setup ## open the chapters in JupyterLab
 run: setup ## execute chapters and rewrite their committed outputs; CHAPTERS="model introduction" for some only
 	@python -m lib.batch refresh $(JOBS) $(CHAPTERS)
 	@python -m lib.ledger --page
+	@python tools/picture.py
 
 bench: setup ## compare speed and memory with other implementations
 	@python -m benchmarks

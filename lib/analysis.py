@@ -175,14 +175,8 @@ def describe_populations(lines: HalfLines, decoder: Tensor, threshold: float = 1
 
 
 def population_weights(W: Tensor, labels: Tensor) -> Tensor:
-    """Mean weight between the large populations: a 2 x 2 matrix, to and from (positive, negative).
-
-    Raises:
-        ValueError: one of the two populations is empty.
-    """
+    """Mean weight between the large populations: 2 x 2, to and from (positive, negative); NaN if one is empty."""
     members = [labels == POPULATIONS.index(kind) for kind in ("positive", "negative")]
-    if not all(group.any() for group in members):
-        raise ValueError(f"both populations must have neurons, got {[int(group.sum()) for group in members]}")
     return torch.stack([torch.stack([W.detach()[to][:, source].mean() for source in members]) for to in members])
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,8 +66,9 @@ def save_checkpoint(
     generator = getattr(sampler, "generator", None)
     if generator is not None:
         tensors["generator"] = generator.get_state()
-    metadata = {"format": FORMAT, "settings": json.dumps(settings, sort_keys=True)}
+    stored = json.dumps(settings, sort_keys=True)
     copies = {name: values.cpu().contiguous().clone() for name, values in tensors.items()}
+    metadata = {"format": FORMAT, "settings": stored, "checksum": _checksum(copies, stored)}
     write_atomically(path, save(copies, metadata=metadata))
 
 
@@ -86,12 +88,14 @@ def load_checkpoint(
     stored = json.loads(metadata["settings"])
     if stored != dict(settings):
         raise ValueError(f"checkpoint {path} belongs to another training: expected {dict(settings)}, found {stored}")
-    shapes = {name: tuple(p.shape) for name, p in weights.items()}
-    found = {
-        name.removeprefix("weights/"): tuple(t.shape) for name, t in tensors.items() if name.startswith("weights/")
-    }
-    if found != shapes:
-        raise ValueError(f"checkpoint {path} belongs to another network: expected weights {shapes}, found {found}")
+    wanted = {name: _kind(p) for name, p in weights.items()}
+    found = {name.removeprefix("weights/"): _kind(t) for name, t in tensors.items() if name.startswith("weights/")}
+    if found != wanted:
+        raise ValueError(f"checkpoint {path} belongs to another network: expected weights {wanted}, found {found}")
+    generator = getattr(sampler, "generator", None)
+    if (generator is not None) != ("generator" in tensors):
+        expected, came = ("a state", "none") if generator is not None else ("no state", "one")
+        raise ValueError(f"checkpoint {path}: expected {expected} for the sampler's generator, found {came}")
 
     with torch.no_grad():
         for name, p in weights.items():
@@ -102,12 +106,25 @@ def load_checkpoint(
             _, index, key = name.split("/")
             state.setdefault(int(index), {})[key] = values
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    generator = getattr(sampler, "generator", None)
     if generator is not None:
         generator.set_state(tensors["generator"])
     device = next(iter(weights.values())).device
     best = {name.removeprefix("best/"): t.to(device) for name, t in tensors.items() if name.startswith("best/")}
     return Checkpoint(tensors["losses"].tolist(), tensors["best_loss"].item(), best)
+
+
+def _kind(values: Tensor) -> str:
+    """Dtype and shape."""
+    return f"{values.dtype} {tuple(values.shape)}".removeprefix("torch.")
+
+
+def _checksum(tensors: Mapping[str, Tensor], settings: str) -> str:
+    """CRC-32 of the settings and of all names, types, shapes and numbers; safetensors itself has none."""
+    crc = zlib.crc32(settings.encode())
+    for name in sorted(tensors):
+        crc = zlib.crc32(f"{name} {_kind(tensors[name])}".encode(), crc)
+        crc = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, crc)
+    return f"{crc:08x}"
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -120,4 +137,6 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise ValueError(f"checkpoint {path} cannot be read ({error}); delete it to start again") from error
     if metadata.get("format") != FORMAT or "losses" not in tensors or "settings" not in metadata:
         raise ValueError(f"{path} is not a checkpoint of this library: expected format {FORMAT}, found {metadata}")
+    if metadata.get("checksum") != _checksum(tensors, metadata["settings"]):
+        raise ValueError(f"checkpoint {path} is damaged: its checksum does not fit; delete it to start again")
     return tensors, metadata

@@ -74,7 +74,9 @@ def randn(*shape: int, rng: torch.Generator) -> Tensor:
     return torch.randn(*shape, generator=rng, dtype=torch.float64)
 
 
-def random_network(n: int, D: int, name: str, rng: torch.Generator, trained=("W", "encoders", "decoders")) -> Integrator:
+def random_network(
+    n: int, D: int, name: str, rng: torch.Generator, trained=("W", "encoders", "decoders")
+) -> Integrator:
     """A network with a generic W, that is no null start and not symmetric, and generic codes."""
     W, E, Z = randn(n, n, rng=rng) / n**0.5, randn(n, D, rng=rng), randn(n, D, rng=rng)
     return Integrator(W, E, Z, activation=PAIRS[name][0](), trained=trained)

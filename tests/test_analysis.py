@@ -203,9 +203,7 @@ def test_handovers_by_brute_force(rng):
             if abs(float(y[b, t])) < 0.7:
                 continue
             if last is not None and float(y[b, t]) * float(y[b, last]) < 0:
-                sets = [
-                    {i for i in range(8) if float(states[b, k, i]) > 0.5 * abs(float(y[b, k]))} for k in (last, t)
-                ]
+                sets = [{i for i in range(8) if float(states[b, k, i]) > 0.5 * abs(float(y[b, k]))} for k in (last, t)]
                 union = sets[0] | sets[1]
                 expected.append(len(sets[0] & sets[1]) / len(union) if union else math.nan)
             last = t
@@ -262,9 +260,7 @@ def test_ratios_of_currents_with_a_known_part_outside(D, rng):
     ratios = current_ratios(W, E, nu.reshape(3, 4, n))
     assert ratios.code == pytest.approx(rms(outside) / rms(nu), rel=1e-10)
     assert ratios.encoders == pytest.approx(ratios.code, rel=1e-10)
-    assert ratios.mean_norms == pytest.approx(
-        float(outside.norm(dim=1).mean() / inside.norm(dim=1).mean()), rel=1e-10
-    )
+    assert ratios.mean_norms == pytest.approx(float(outside.norm(dim=1).mean() / inside.norm(dim=1).mean()), rel=1e-10)
     spectrum = np.linalg.svd(nu.numpy(), compute_uv=False)
     assert ratios.best == pytest.approx(math.sqrt((spectrum[D:] ** 2).sum() / (spectrum**2).sum()), rel=1e-9)
     assert ratios.best < ratios.code
@@ -352,7 +348,7 @@ def test_ratios_are_computed_in_float64(rng):
     nu = torch.zeros(10, 5)
     nu[:, 0], nu[:, 1] = randn(10, rng=rng).float(), 1e-6
     ratios = current_ratios(W, u[:, None], nu)
-    assert ratios.code == pytest.approx(1e-6 / rms(nu[:, 0].double()) , rel=1e-5)
+    assert ratios.code == pytest.approx(1e-6 / rms(nu[:, 0].double()), rel=1e-5)
     assert all(isinstance(r, float) for r in ratios)
 
 

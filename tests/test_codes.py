@@ -70,9 +70,7 @@ def test_entries_are_normal_and_independent():
 
 def test_a_seed_repeats_the_codes():
     assert torch.equal(random_codes(9, 2, generator=seeded()).decoders, random_codes(9, 2, generator=seeded()).decoders)
-    assert not torch.equal(
-        random_codes(9, generator=seeded()).encoders, random_codes(9, generator=seeded(1)).encoders
-    )
+    assert not torch.equal(random_codes(9, generator=seeded()).encoders, random_codes(9, generator=seeded(1)).encoders)
 
 
 # Supports
@@ -81,7 +79,13 @@ def test_a_seed_repeats_the_codes():
 def test_supports_are_respected_and_scale_the_variance():
     support = channel_supports(2000, 2)
     e, d = random_codes(
-        2000, 2, generator=seeded(), encoder_norm=None, decoder_norm=None, encoder_support=support, decoder_support=~support
+        2000,
+        2,
+        generator=seeded(),
+        encoder_norm=None,
+        decoder_norm=None,
+        encoder_support=support,
+        decoder_support=~support,
     )
     assert (e[~support] == 0).all()
     assert (d[support] == 0).all()

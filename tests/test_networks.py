@@ -231,7 +231,9 @@ def test_random_sizes_norms_and_dtype(rng):
 def test_a_state_dict_carries_a_network_over(rng):
     options = {"activation": Sigmoid(5.0, 0.0), "trained": ("W", "thresholds")}
     network = Integrator.random(6, 2, generator=rng, radius=0.9, **options)
-    other = Integrator.random(6, 2, generator=rng, radius=0.1, activation=Sigmoid(5.0, 0.3), trained=("W", "thresholds"))
+    other = Integrator.random(
+        6, 2, generator=rng, radius=0.1, activation=Sigmoid(5.0, 0.3), trained=("W", "thresholds")
+    )
     other.load_state_dict(network.state_dict())
     x = randn(2, 3, 2, rng=rng)
     assert torch.equal(other.run(x).outputs, network.run(x).outputs)
@@ -266,7 +268,10 @@ def with_nan(*shape):
         ({"encoders": torch.ones(4)}, r"encoders must have shape 4 x D, got \(4,\)"),
         ({"decoders": torch.ones(4, 1)}, r"decoders must have shape 4 x 2, got \(4, 1\)"),
         ({"encoders": torch.ones(4, 5), "decoders": torch.ones(4, 5)}, "n must be at least D, got n=4 neurons for D=5"),
-        ({"trained": ("W", "weights")}, r"trained must be one of \['W', 'decoders', 'encoders', 'thresholds'\], got 'w"),
+        (
+            {"trained": ("W", "weights")},
+            r"trained must be one of \['W', 'decoders', 'encoders', 'thresholds'\], got 'w",
+        ),
         ({"trained": ("thresholds",)}, r"trained names thresholds, but ReLU\(\) has none"),
         ({"activation": Sigmoid(50.0, torch.zeros(3))}, "thresholds must number n=4, got 3"),
     ],

@@ -118,7 +118,9 @@ def test_sobol_seed_comes_from_the_generator_only():
 
 def test_names_and_errors():
     assert SAMPLERS == {"monte-carlo": MonteCarlo, "antithetic": Antithetic, "sobol": Sobol}
-    with pytest.raises(ValueError, match=r"sampler must be one of \['antithetic', 'monte-carlo', 'sobol'\], got 'grid'"):
+    with pytest.raises(
+        ValueError, match=r"sampler must be one of \['antithetic', 'monte-carlo', 'sobol'\], got 'grid'"
+    ):
         make("grid")
     with pytest.raises(ValueError, match="batch must be even for antithetic pairs, got 3"):
         make("antithetic", 3)

@@ -17,7 +17,9 @@ channels = pytest.mark.parametrize("D", [1, 2, 3])
 
 def torch_network(n=6, D=2, rng=None, **options):
     """A PyTorch network without biases, with generic weights."""
-    rnn = nn.RNN(D, n, **({"bias": False, "batch_first": True, "nonlinearity": "relu", "dtype": torch.float64} | options))
+    rnn = nn.RNN(
+        D, n, **({"bias": False, "batch_first": True, "nonlinearity": "relu", "dtype": torch.float64} | options)
+    )
     readout = nn.Linear(n, D, bias=False, dtype=torch.float64)
     with torch.no_grad():
         for p in [*rnn.parameters(), *readout.parameters()]:
@@ -146,7 +148,9 @@ def test_input_weights_must_be_in_the_range_of_W(rng):
     with torch.no_grad():
         rnn.weight_hh_l0[0] = 0
         rnn.weight_ih_l0[0] = 1
-    with pytest.raises(ValueError, match="input weights must lie in the range of W: expected a relative gap up to 0.0001"):
+    with pytest.raises(
+        ValueError, match="input weights must lie in the range of W: expected a relative gap up to 0.0001"
+    ):
         from_torch(rnn, readout)
     with torch.no_grad():
         rnn.weight_ih_l0[0] = 1e-6

@@ -1,4 +1,4 @@
-"""The written-out gradient against autograd through `Integrator.forward`, through plain loops, and finite differences."""
+"""The written-out gradient against autograd through `Integrator.forward`, plain loops, and finite differences."""
 
 import equations
 import pytest
