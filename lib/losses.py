@@ -89,5 +89,10 @@ class BatchLoss:
         self._space = Workspace()
 
     def __call__(self, network: Integrator, x: Tensor) -> Tensor:
-        """Scalar loss of `network` on `B x T x D` inputs."""
+        """Scalar loss of `network` on `B x T x D` inputs.
+
+        Raises:
+            ValueError: inputs that are not of the task's length, by which the authors' loss is divided.
+        """
+        checks.tensor("x", x, ("B", self.task.T, self.task.D))
         return batch_loss(unroll(network, x, self._space), self.task.targets(x), self.weights)

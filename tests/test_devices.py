@@ -82,7 +82,7 @@ class WithoutGuards(TorchFunctionMode):
             for target in args[1:]:
                 if isinstance(target, Tensor):
                     kwargs |= {"device": target.device, "dtype": target.dtype}
-                else:
+                elif not isinstance(target, bool):  # "non_blocking", which modules pass
                     kwargs["dtype" if isinstance(target, torch.dtype) else "device"] = target
             return aten._to_copy.default(args[0], **kwargs)
         return func(*args, **kwargs)

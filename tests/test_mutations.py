@@ -78,8 +78,8 @@ FAULTS = {
     ),
     "a half line is missing in the gradient": Fault(
         "unrolled.py",
-        "-activation.derivative(-We)], dim=1)",
-        "0 * activation.derivative(-We)], dim=1)",
+        "-activation.derivative(-F)])",
+        "0 * activation.derivative(-F)])",
         "test_unrolled.py::test_gradient_at_the_null_start",
     ),
     "the rectifier has slope 1 at zero": Fault(
