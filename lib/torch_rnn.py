@@ -36,9 +36,12 @@ def to_torch(network: Integrator) -> TorchNetwork:
         kind = "tanh"
     else:
         raise ValueError(f"activation must be ReLU or tanh for torch.nn.RNN, got {network.activation}")
-    with torch.random.fork_rng(devices=[]):  # PyTorch initialises its modules from the global generator
-        rnn = nn.RNN(network.D, network.n, nonlinearity=kind, bias=False, batch_first=True).to(network.W)
-        readout = nn.Linear(network.n, network.D, bias=False).to(network.W)
+    W = network.W
+    used = [W.device] if W.is_cuda else []
+    place = {"device": W.device, "dtype": W.dtype}
+    with torch.random.fork_rng(devices=used):  # PyTorch initialises its modules from the global generator
+        rnn = nn.RNN(network.D, network.n, nonlinearity=kind, bias=False, batch_first=True, **place)
+        readout = nn.Linear(network.n, network.D, bias=False, **place)
     with torch.no_grad():
         rnn.get_parameter("weight_hh_l0").copy_(network.W)
         rnn.get_parameter("weight_ih_l0").copy_(network.W @ network.encoders)

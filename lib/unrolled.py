@@ -53,7 +53,7 @@ class _Unrolled(torch.autograd.Function):
         y = x.new_empty(T, D, B)
         for t in range(T):
             if lines and t == 0:  # h_0 = x_0^+ f(We) + x_0^- f(-We)
-                y[0] = (_ends(F, activation) @ Z).T @ _half_lines(x[0])
+                torch.mm((_ends(F, activation) @ Z).T, _half_lines(x[0]), out=y[0])
                 continue
             if lines and t == 1:  # nu_1 = x_1 We + x_0^+ W f(We) + x_0^- W f(-We)
                 image = _ends(F, activation) @ W.T  # 2 x n
