@@ -83,7 +83,8 @@ class ReLU(nn.Module):
 
     def into_derivative(self, currents: Tensor, factor: Tensor) -> None:
         """Replace `currents` by `factor` times the derivative there."""
-        torch.heaviside(currents, currents.new_full((), 0.5), out=currents).mul_(factor)
+        torch.sign(currents, out=currents)  # (1 + sign) / 2 is the step, several times faster than `heaviside`
+        torch.addcmul(factor, factor, currents, out=currents).mul_(0.5)
 
 
 class Sigmoid(nn.Module):

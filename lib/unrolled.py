@@ -49,15 +49,15 @@ class _Unrolled(torch.autograd.Function):
         lines = D == 1 and getattr(activation, "homogeneous", False)
         nu, h = space.get("nu", (T, B, n), W), space.get("h", (T, B, n), W)  # if lines, t = 0 is never touched
         F = _rows(E) @ W.T  # D x n, rows W e_c
+        ends = _ends(F, activation) if lines else None
         readout = _rows(Z)
         y = x.new_empty(T, D, B)
         for t in range(T):
-            if lines and t == 0:  # h_0 = x_0^+ f(We) + x_0^- f(-We)
-                torch.mm((_ends(F, activation) @ Z).T, _half_lines(x[0]), out=y[0])
+            if ends is not None and t == 0:  # h_0 = x_0^+ f(We) + x_0^- f(-We)
+                torch.mm((ends @ Z).T, _half_lines(x[0]), out=y[0])
                 continue
-            if lines and t == 1:  # nu_1 = x_1 We + x_0^+ W f(We) + x_0^- W f(-We)
-                image = _ends(F, activation) @ W.T  # 2 x n
-                torch.mm(torch.cat([_half_lines(x[0]), x[1].T]).T, torch.cat([image, F]), out=nu[1])
+            if ends is not None and t == 1:  # nu_1 = x_1 We + x_0^+ W f(We) + x_0^- W f(-We)
+                torch.mm(torch.cat([_half_lines(x[0]), x[1].T]).T, torch.cat([ends @ W.T, F]), out=nu[1])
             else:
                 torch.mm(x[t], F, out=nu[t])
                 if t > 0:
@@ -66,23 +66,22 @@ class _Unrolled(torch.autograd.Function):
             torch.mm(readout, h[t].T, out=y[t])
         space.calls += 1
         ctx.call, ctx.space, ctx.activation = space.calls, space, activation
-        ctx.save_for_backward(W, E, Z, x, F)
+        ctx.save_for_backward(W, E, Z, x, F, ends)
         return y.transpose(1, 2)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, r: Tensor) -> Any:  # type: ignore[override]
-        W, E, Z, x, F = ctx.saved_tensors
+        W, E, Z, x, F, ends = ctx.saved_tensors
         space, activation = ctx.space, ctx.activation
         if ctx.call != space.calls:
             raise RuntimeError("backward must follow its own forward: the workspace has been used again since")
         space.calls += 1  # nu is overwritten below: a second backward must not find it
         T, B, D = x.shape
         n = len(W)
-        lines = D == 1 and getattr(activation, "homogeneous", False)
         nu, h = space.get("nu", (T, B, n), W), space.get("h", (T, B, n), W)
         delta = space.get("delta", (B, n), W)
-        first = 1 if lines else 0
+        first = 0 if ends is None else 1
         for t in range(T - 1, first - 1, -1):
             torch.mm(r[t], Z.T, out=delta)
             if t < T - 1:
@@ -96,8 +95,8 @@ class _Unrolled(torch.autograd.Function):
         dF = x[first:].reshape(-1, D).T @ G[first:].reshape(-1, n)  # D x n, from the terms W E x_t
         dZ = r[first:].reshape(-1, D).T @ h[first:].reshape(-1, n) if ctx.needs_input_grad[2] else None  # D x n
         left, right = dF, _rows(E)  # the rest of dW is left' right
-        if lines:
-            ends, parts = _ends(F, activation), _half_lines(x[0])  # 2 x n, 2 x B
+        if ends is not None:
+            parts = _half_lines(x[0])  # 2 x B
             weights = parts @ r[0]  # 2 x 1, of the ends in y_0 = d . h_0
             dends = weights @ Z.T
             if T > 1:
@@ -124,7 +123,10 @@ def _half_lines(x: Tensor) -> Tensor:
 
 def _ends(F: Tensor, activation: Any) -> Tensor:
     """`2 x n` states f(We) and f(-We), from the row F = (We)'."""
-    return torch.cat([activation(F), activation(-F)])
+    currents = torch.cat([F, -F])
+    states = torch.empty_like(currents)
+    activation.into(currents, states)
+    return states
 
 
 def unroll(network: Integrator, x: Tensor, space: Workspace) -> Tensor:
