@@ -19,7 +19,11 @@ import torch
 from torch import Tensor
 
 from lib import checks
+from lib.activations import ReLU
+from lib.cones import Cones
 from lib.networks import Integrator
+
+CONES_FROM = 256  # sequences; with fewer, cutting them into blocks takes longer than it saves
 
 
 class Workspace:
@@ -142,5 +146,15 @@ def unroll(network: Integrator, x: Tensor, space: Workspace) -> Tensor:
     if x.requires_grad or not hasattr(f, "into_derivative") or (thresholds is not None and thresholds.requires_grad):
         return network(x).outputs
     steps = x.transpose(0, 1).contiguous()
+    if _worth_cutting(network, steps):
+        return Cones.apply(network.W, network.encoders, network.decoders, steps, space).transpose(0, 1)  # type: ignore[union-attr]
     y = _Unrolled.apply(network.W, network.encoders, network.decoders, steps, f, space)
     return y.transpose(0, 1)  # type: ignore[union-attr]
+
+
+def _worth_cutting(network: Integrator, steps: Tensor) -> bool:
+    """Whether `lib.cones` can compute these outputs, and faster; on a GPU its many small products would be slower."""
+    T, B, D = steps.shape
+    fixed = not (network.encoders.requires_grad or network.decoders.requires_grad)
+    possible = D == 1 and T >= 3 and fixed and type(network.activation) is ReLU
+    return possible and B >= CONES_FROM and steps.device.type == "cpu"
