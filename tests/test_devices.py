@@ -242,7 +242,8 @@ EXEMPT = {
     "takes no tensor": (
         "checks.whole checks.positive checks.one_of activations.activation losses.channel_weights"
         " losses.BatchLoss losses.TwoPointProxy tasks.Task recipes.place checkpoints.write_atomically training.Training"
-        " training.Training.continues training.first_divergence analysis.chance_ratio unrolled.Workspace networks.Integrator.extra_repr"
+        " training.Training.continues training.first_divergence analysis.chance_ratio"
+        " unrolled.Workspace networks.Integrator.extra_repr"
         " activations.Linear activations.ReLU samplers.MonteCarlo samplers.Antithetic samplers.Sobol"
     ),
     "cuts a batch by its numbers; used on a CPU alone": "cones.Cones cones.Cones.forward cones.Cones.backward",
