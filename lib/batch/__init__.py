@@ -5,6 +5,7 @@ a private kernel; `build` runs every chapter whose inputs changed since its last
 that are committed with the chapters. From a shell: `python -m lib.batch --help`.
 """
 
+# ruff: noqa: E402
 import sys
 
 # Reading a notebook loads a grammar of web addresses, through jsonschema, which takes longer than a short run and is

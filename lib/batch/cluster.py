@@ -17,14 +17,15 @@ from typing import Any
 
 from lib.batch.pool import Run
 
+DEATHS = 4  # of workers with a run in hand, until it is given up
 SETTINGS = {
     "distributed.scheduler.worker-saturation": 1.0,  # a run waits at the scheduler, not at a worker that may die
-    "distributed.scheduler.allowed-failures": 3,  # deaths of workers with a run in hand before it is given up
+    "distributed.scheduler.allowed-failures": DEATHS - 1,
     "distributed.scheduler.work-stealing": False,
     "distributed.worker.daemon": True,
     "distributed.admin.tick.limit": "60s",  # no complaints about a busy machine
 }
-DEATHS = 3
+PATIENCE = 10  # seconds to wait for an answer of a scheduler
 
 
 class EngineError(RuntimeError):
@@ -71,7 +72,7 @@ def run_all(
             try:
                 value = future.result()
             except distributed.KilledWorker:
-                error = f"{DEATHS + 1} workers died during this run"
+                error = f"{DEATHS} workers died during this run"
             except distributed.CancelledError as trouble:
                 raise EngineError("the scheduler has stopped") from trouble
             except Exception as trouble:
@@ -110,11 +111,11 @@ def _client(workers: int, scheduler: str | Path | None, cluster: Any) -> Iterato
                         security=True if secure else None,  # else any user of this machine could send it code
                     )
                 if scheduler is not None and Path(scheduler).is_file():
-                    client = distributed.Client(scheduler_file=str(scheduler), timeout=10, set_as_default=False)
+                    client = distributed.Client(scheduler_file=str(scheduler), timeout=PATIENCE, set_as_default=False)
                 elif scheduler is not None:
-                    client = distributed.Client(str(scheduler), timeout=10, set_as_default=False)
+                    client = distributed.Client(str(scheduler), timeout=PATIENCE, set_as_default=False)
                 else:
-                    client = distributed.Client(cluster, timeout=10, set_as_default=False)
+                    client = distributed.Client(cluster, timeout=PATIENCE, set_as_default=False)
             except (OSError, TimeoutError, ValueError) as error:
                 where = scheduler or "the cluster"
                 raise EngineError(f"no scheduler answers at {where} ({' '.join(str(error).split())[:200]})") from error

@@ -160,7 +160,7 @@ class Engine(NBClientEngine):
         for attempt in range(STARTS):
             client.km, started = client.create_kernel_manager(), time.monotonic()
             with open(os.path.join(folder, LOG), "ab") as log:
-                client.start_new_kernel(env=dict(env), cwd=kernel_cwd, stderr=log)
+                client.start_new_kernel(env=dict(env), cwd=kernel_cwd, stdout=log, stderr=log)
             facts.pid = getattr(client.km.provisioner, "pid", None)
             try:
                 client.start_new_kernel_client()

@@ -137,7 +137,7 @@ def read_table(path: Path) -> pd.DataFrame:
     """A table as `write_table` has written it."""
     import pandas as pd
 
-    return pd.read_csv(path, float_precision="round_trip", keep_default_na=False, na_values=["NaN", ""])
+    return pd.read_csv(path, keep_default_na=False, na_values=["NaN", ""])
 
 
 def _cell(value: Any, single: bool) -> Any:
