@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class Times(dict[str, list[float]]):
@@ -51,6 +52,27 @@ def products(batch: int, n: int) -> Callable[[], None]:
         torch.mm(G.T, h, out=dW)
 
     return call
+
+
+class _Products(TorchDispatchMode):
+    """Adds up the floating point operations of all products of two matrices."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations = 0.0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket.__name__ in ("mm", "addmm", "addmm_", "bmm"):
+            left, right = args[-2:]
+            self.operations += 2.0 * left.numel() * right.shape[-1]
+        return func(*args, **(kwargs or {}))
+
+
+def operations(call: Callable[[], object]) -> float:
+    """Floating point operations in the products of matrices that a call really does."""
+    with _Products() as counted:
+        call()
+    return counted.operations
 
 
 def product_rate(batch: int = 1024, n: int = 1000, rounds: int = 15) -> float:

@@ -1,8 +1,9 @@
 """How seconds and peak memory of a training step grow with n, T, batch and D, beside what they should follow.
 
-Seconds should follow the products: `3 (T - 2)` (one channel) or `3 (T - 1)` of batch x n x n. Memory should follow the
-buffers of the unrolled network, currents and states of all steps, with W and its gradient: `4 (2 T batch n + 2 n^2)`
-bytes. It is the peak of a process of its own for each point, net of what a network of two neurons takes there.
+Seconds should follow the products of matrices that are done, counted in a step: `3 (T - 1)` of batch x n x n, or with
+one channel `3 (T - 2)`, or `3 (T - 3)` and many small ones if the batch is large. Memory should follow the buffers of
+the unrolled network, currents and states of all steps, with W and its gradient: `4 (2 T batch n + 2 n^2)` bytes. It is
+the peak of a process of its own for each point, net of what a network of two neurons takes there.
 """
 
 import argparse
@@ -18,10 +19,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmarks.clock import interleaved
+from benchmarks.clock import interleaved, operations
 from benchmarks.contenders import network, ours, task
 from benchmarks.report import Options, Report, Table, Wish
-from benchmarks.share import triples
 
 ROOT = Path(__file__).parents[1]
 MEGABYTE = 1e6
@@ -34,11 +34,6 @@ class Point(NamedTuple):
     T: int
     batch: int
     D: int
-
-    @property
-    def operations(self) -> float:
-        """Floating point operations in the products of one step."""
-        return triples(self.D, self.T) * 3 * 2.0 * self.batch * self.n**2
 
     @property
     def buffers(self) -> float:
@@ -104,7 +99,13 @@ def measure_seconds(points: list[Point], rounds: int) -> dict[Point, float]:
     return {point: times.seconds(str(tuple(point))) for point in points}
 
 
-def draw(all_sweeps: list[Sweep], seconds: dict[Point, float], memory: dict[Point, float], path: Path) -> None:
+def draw(
+    all_sweeps: list[Sweep],
+    seconds: dict[Point, float],
+    done: dict[Point, float],
+    memory: dict[Point, float],
+    path: Path,
+) -> None:
     """Measured points, and lines through the first of them as the products and the buffers grow."""
     import matplotlib.pyplot as plt  # only here: the memory of the imports is measured too
 
@@ -115,7 +116,7 @@ def draw(all_sweeps: list[Sweep], seconds: dict[Point, float], memory: dict[Poin
     for ax, sweep in zip(axes, all_sweeps, strict=True):
         x = sweep.values()
         for measured, unit, mark, name, law in (
-            ([1e3 * seconds[p] for p in sweep.points], "ms", "o-", "step", [p.operations for p in sweep.points]),
+            ([1e3 * seconds[p] for p in sweep.points], "ms", "o-", "step", [done[p] for p in sweep.points]),
             ([memory[p] / MEGABYTE for p in sweep.points], "MB", "s-", "memory", [p.buffers for p in sweep.points]),
         ):
             colour = COLOURS["output" if unit == "ms" else "target"]
@@ -138,6 +139,7 @@ def run(options: Options) -> Report:
     all_sweeps = sweeps(options.quick)
     points = sorted({point for sweep in all_sweeps for point in sweep.points})
     seconds = measure_seconds(points, 2 if options.quick else 5)
+    done = {point: operations(step(point)) for point in points}
     memory = {point: math.nan if options.quick else measure_memory(point)[1] for point in points}
 
     exponents = []
@@ -145,14 +147,14 @@ def run(options: Options) -> Report:
         x = sweep.values()
         rows = []
         for point in sweep.points:
-            rate = point.operations / seconds[point] / 1e9
+            rate = done[point] / seconds[point] / 1e9
             weights = (memory[point] / MEGABYTE, point.buffers / MEGABYTE)
-            rows.append((*point, 1e3 * seconds[point], point.operations / 1e9, rate, *weights))
+            rows.append((*point, 1e3 * seconds[point], done[point] / 1e9, rate, *weights))
         columns = ("n", "T", "batch", "D", "step, ms", "products, Gflop", "Gflop/s", "peak memory, MB", "buffers, MB")
         report.tables.append(Table(f"Growth with {sweep.axis}, ReLU, float32", columns, rows))
         pairs = (
             [seconds[point] for point in sweep.points],
-            [point.operations for point in sweep.points],
+            [done[point] for point in sweep.points],
             [memory[point] for point in sweep.points],
             [point.buffers for point in sweep.points],
         )
@@ -165,7 +167,7 @@ def run(options: Options) -> Report:
     what = f"peak memory of training, n={large.n}, batch {large.batch}, T=3"
     report.wishes.append(Wish(f"{what}, whole process", 1000.0, whole / MEGABYTE, " MB", at_most=True))
     report.notes.append(f"Net of the libraries, {what} is {net / MEGABYTE:.0f} MB.")
-    draw(all_sweeps, seconds, memory, options.figure)
+    draw(all_sweeps, seconds, done, memory, options.figure)
     report.notes.append(f"Drawn in {options.figure}.")
     return report
 

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lib import checks
+
 Activation = Callable[[Tensor], Tensor]
 
 
@@ -81,7 +83,8 @@ class ReLU(nn.Module):
 
     def into_derivative(self, currents: Tensor, factor: Tensor) -> None:
         """Replace `currents` by `factor` times the derivative there."""
-        torch.heaviside(currents, currents.new_full((), 0.5), out=currents).mul_(factor)
+        torch.sign(currents, out=currents)  # (1 + sign) / 2 is the step, several times faster than `heaviside`
+        torch.addcmul(factor, factor, currents, out=currents).mul_(0.5)
 
 
 class Sigmoid(nn.Module):
@@ -96,9 +99,7 @@ class Sigmoid(nn.Module):
 
     def __init__(self, slope: float = 50.0, threshold: float | Tensor = 0.1):
         super().__init__()
-        if not slope > 0:
-            raise ValueError(f"slope must be positive, got {slope}")
-        self.slope = float(slope)
+        self.slope = checks.positive("slope", slope)
         thresholds = torch.as_tensor(threshold, dtype=None if isinstance(threshold, Tensor) else torch.float64)
         if thresholds.ndim > 1 or not thresholds.isfinite().all():
             raise ValueError(f"threshold must be a finite number or a vector, got shape {tuple(thresholds.shape)}")

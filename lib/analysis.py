@@ -3,6 +3,7 @@ r"""What a trained network does: how it represents the integrals (paper, section
 Currents and states come as `B x T x n` or already flattened to `samples x n`; integrals as `B x T` or `samples`.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -144,6 +145,17 @@ def current_ratios(W: Tensor, encoders: Tensor, currents: Tensor) -> Ratios:
         encoders=_distance(nu, image, total),
         best=_distance(nu, best, total),
     )
+
+
+def chance_ratio(n: int, D: int = 1) -> float:
+    r"""Mean norm outside a D-dimensional subspace over mean norm inside, for isotropic Gaussian currents (erratum E26).
+
+    Both norms follow a chi distribution, of mean $\sqrt2\,\Gamma((k+1)/2)/\Gamma(k/2)$ in k dimensions. Compare with
+    `Ratios.mean_norms`; the root-mean-square ratio $\sqrt{n/D-1}$ of equation 39 is another number.
+    """
+    checks.whole("n", n, checks.whole("D", D, 1) + 1)
+    logs = [math.lgamma((k + 1) / 2) - math.lgamma(k / 2) for k in (n - D, D)]
+    return math.exp(logs[0] - logs[1])
 
 
 def _distance(nu: Tensor, basis: Tensor, total: Tensor) -> float:

@@ -47,12 +47,15 @@ def random_codes(
         decoder_support: The same for $d_c$.
 
     Raises:
-        ValueError: sizes below 1, o outside [0, 1], norms that are not positive, supports of wrong shape or empty.
+        ValueError: sizes below 1, o outside [0, 1], norms that are not positive, supports of wrong shape or empty,
+            or an overlap of vectors with different supports.
     """
     checks.whole("n", n, 1)
     checks.whole("D", D, 1)
     if not 0 <= overlap <= 1:
         raise ValueError(f"overlap must lie in [0, 1], got {overlap}")
+    if overlap and not _same(encoder_support, decoder_support):
+        raise ValueError("overlap mixes e into d, so encoder_support and decoder_support must be the same, got two")
     e = _gaussian(n, D, encoder_support, "encoder_support", generator)
     d = _gaussian(n, D, decoder_support, "decoder_support", generator)
     if encoder_norm is not None:
@@ -62,6 +65,11 @@ def random_codes(
     if decoder_norm is not None:
         d = d / d.norm(dim=0) * checks.positive("decoder_norm", decoder_norm)
     return Codes(e, d)
+
+
+def _same(a: Tensor | None, b: Tensor | None) -> bool:
+    """Whether two supports are equal."""
+    return a is b or (a is not None and b is not None and torch.equal(a, b))
 
 
 def _gaussian(n: int, D: int, support: Tensor | None, name: str, generator: torch.Generator) -> Tensor:

@@ -89,5 +89,65 @@ class BatchLoss:
         self._space = Workspace()
 
     def __call__(self, network: Integrator, x: Tensor) -> Tensor:
-        """Scalar loss of `network` on `B x T x D` inputs."""
+        """Scalar loss of `network` on `B x T x D` inputs.
+
+        Raises:
+            ValueError: inputs that are not of the task's length, by which the authors' loss is divided.
+        """
+        checks.tensor("x", x, ("B", self.task.T, self.task.D))
         return batch_loss(unroll(network, x, self._space), self.task.targets(x), self.weights)
+
+
+def proxy_loss(network: Integrator, z: Tensor, task: Task, *, current_weight: float = 1.0) -> Tensor:
+    r"""How far the weights are from the conditions under which currents stay on a straight line (equations 29, 33, 34).
+
+    $$\sum_z \Big\{ \sum_c \big[d_c^\dagger f\big(\sum_{c'} z_{c'} W e_{c'}\big) - s_c \gamma_c z_c\big]^2
+    + \kappa \Big| W f\big(\sum_c z_c W e_c\big) - \sum_c \gamma_c z_c W e_c \Big|^2 \Big\}$$
+
+    No sequence is run: z stands for the integral over $s_c \gamma_c$. With z = 1 and -1 this is equation 29.
+
+    Args:
+        network: D channels.
+        z: `P x D` points, over which the terms are summed.
+        task: Decays and scales; its T is not used.
+        current_weight: $\kappa$, 1 in the paper.
+
+    Raises:
+        ValueError: points or a task for another number of channels.
+    """
+    W, E, Z, f = network.W, network.encoders, network.decoders, network.activation
+    checks.tensor("z", z, ("P", network.D))
+    if task.D != network.D:
+        raise ValueError(f"task must have the network's {network.D} channels, got {task.D}")
+    gamma, s = (torch.tensor(values, dtype=z.dtype, device=z.device) for values in (task.decays, task.scales))
+    F = E.T @ W.T  # D x n, rows W e_c
+    h = f(z @ F)  # P x n
+    of_outputs = h @ Z - z * (s * gamma)
+    of_currents = h @ W.T - (z * gamma) @ F
+    return of_outputs.square().sum() + current_weight * of_currents.square().sum()
+
+
+class TwoPointProxy:
+    """The proxy loss of one rectified channel at z = 1 and -1 (equation 29), for the trainer.
+
+    Args:
+        task: One channel.
+        normalisation: "paper" (equation 29) or "authors" (divided by $s^2$).
+    """
+
+    def __init__(self, task: Task, normalisation: str = "authors"):
+        checks.one_of("normalisation", normalisation, NORMALISATIONS)
+        if task.D != 1:
+            raise ValueError(f"the two-point proxy loss is for one channel, got {task.D}")
+        self.task = task
+        self.weight = 1.0 if normalisation == "paper" else 1 / task.scales[0] ** 2
+
+    def __call__(self, network: Integrator, z: Tensor) -> Tensor:
+        """Scalar loss of `network` at the points z, `2 x 1`.
+
+        Raises:
+            ValueError: an activation that is not homogeneous, for which two points say nothing about the others.
+        """
+        if not getattr(network.activation, "homogeneous", False):
+            raise ValueError(f"the two-point proxy loss needs a homogeneous activation, got {network.activation}")
+        return self.weight * proxy_loss(network, z, self.task)

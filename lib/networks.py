@@ -61,7 +61,7 @@ class Integrator(nn.Module):
         if n != m:
             raise ValueError(f"W must be square, got {n} x {m}")
         checks.finite("encoders", checks.tensor("encoders", encoders, (n, "D")))
-        D = encoders.shape[1]
+        D = checks.whole("D, the number of encoders,", encoders.shape[1], 1)
         checks.finite("decoders", checks.tensor("decoders", decoders, (n, D)))
         if n < D:
             raise ValueError(f"n must be at least D, got n={n} neurons for D={D} channels")
@@ -76,7 +76,9 @@ class Integrator(nn.Module):
         self._set_thresholds("thresholds" in trained)
 
     def _set_thresholds(self, trained: bool) -> None:
-        """Give every neuron its own threshold if they are trained; follow W's dtype and device."""
+        """Give every neuron its own threshold if they are trained, and fix all else in the activation."""
+        if isinstance(self.activation, nn.Module):
+            self.activation.requires_grad_(False)
         thresholds = getattr(self.activation, "thresholds", None)
         if thresholds is None:
             if trained:
@@ -143,6 +145,9 @@ class Integrator(nn.Module):
         """
         W, E, Z, f = self.W, self.encoders, self.decoders, self.activation
         checks.tensor("x", x, ("B", "T", self.D))
+        checks.whole("T, the length of x,", x.shape[1], 1)
+        if state is not None:
+            checks.tensor("state", state, (x.shape[0], self.n))
         WE = W @ E  # n x D
         currents: list[Tensor] = []
         outputs: list[Tensor] = []

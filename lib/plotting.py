@@ -125,7 +125,7 @@ def plot_activity(states: Tensor, integral: Tensor, labels: Tensor, axes: Sequen
         mean = states[:, labels == POPULATIONS.index(kind)].mean(dim=1)
         axes[1].plot(steps, _numbers(mean), style, color=COLOURS[kind], label=f"{kind} population")
     axes[1].set(ylabel="mean state", xlabel="time $t$ (steps)")
-    axes[1].legend()
+    axes[1].legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=2)
 
 
 def plot_singular_values(values: Tensor, ax: Axes, *, outliers: int) -> Axes:

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 import torch
 
+from lib import checks
 from lib.activations import Activation
-from lib.losses import BatchLoss
+from lib.losses import BatchLoss, TwoPointProxy
 from lib.networks import Integrator
 from lib.samplers import sampler as make_sampler
 from lib.tasks import Task
@@ -55,11 +56,12 @@ def train_integrator(
     place: Place,
     activation: Activation | None = None,
     trained: Collection[str] = ("W",),
+    loss: str = "batch",
     normalisation: str = "authors",
     progress: bool = False,
     **start: Any,
 ) -> Trained:
-    """Train a new network on the batch loss of a task.
+    """Train a new network on a task.
 
     Args:
         task: Decays, scales and length of the training sequences.
@@ -71,11 +73,18 @@ def train_integrator(
         place: Device and dtype.
         activation: ReLU if None.
         trained: What may change, see `Integrator`.
+        loss: "batch" (equation 5), or "proxy": the two points of equation 29, which need neither batch nor sampler.
         normalisation: Of the loss, "paper" or "authors".
         progress: Show a progress bar.
         **start: Radius, norms, overlap and supports at the start, see `Integrator.random`.
     """
+    checks.one_of("loss", loss, ("batch", "proxy"))
     options = {"generator": generator, "dtype": place.dtype, "device": place.device}
     network = Integrator.random(n, task.D, activation=activation, trained=trained, **options, **start)
-    inputs = make_sampler(sampler, batch, task.T, task.D, **options)
-    return Trained(network, train(network, inputs, BatchLoss(task, normalisation), training, progress=progress))
+    if loss == "proxy":
+        points = torch.tensor([[1.0], [-1.0]], dtype=place.dtype, device=place.device)
+        history = train(network, lambda: points, TwoPointProxy(task, normalisation), training, progress=progress)
+    else:
+        inputs = make_sampler(sampler, batch, task.T, task.D, **options)
+        history = train(network, inputs, BatchLoss(task, normalisation), training, progress=progress)
+    return Trained(network, history)

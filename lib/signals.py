@@ -72,6 +72,7 @@ def bursts(
     """
     for name, value in (("batch", batch), ("T", T), ("D", D), ("candidates", candidates), ("duration", duration)):
         checks.whole(name, value, 1)
+    checks.whole("refractory", refractory, 0)
     last_start = length - duration - 1
     if T > length or last_start < 1:
         raise ValueError(f"T must be at most length and a burst must fit in it, got T={T}, length={length}")

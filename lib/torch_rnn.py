@@ -30,15 +30,18 @@ def to_torch(network: Integrator) -> TorchNetwork:
     Raises:
         ValueError: an activation that `torch.nn.RNN` does not have (it has ReLU and tanh).
     """
-    if isinstance(network.activation, ReLU):
+    if isinstance(network.activation, ReLU | nn.ReLU) or network.activation is torch.relu:
         kind = "relu"
     elif network.activation is torch.tanh or isinstance(network.activation, nn.Tanh):
         kind = "tanh"
     else:
         raise ValueError(f"activation must be ReLU or tanh for torch.nn.RNN, got {network.activation}")
-    place = {"device": network.W.device, "dtype": network.W.dtype}
-    rnn = nn.RNN(network.D, network.n, nonlinearity=kind, bias=False, batch_first=True, **place)
-    readout = nn.Linear(network.n, network.D, bias=False, **place)
+    W = network.W
+    used = [W.device] if W.is_cuda else []
+    place = {"device": W.device, "dtype": W.dtype}
+    with torch.random.fork_rng(devices=used):  # PyTorch initialises its modules from the global generator
+        rnn = nn.RNN(network.D, network.n, nonlinearity=kind, bias=False, batch_first=True, **place)
+        readout = nn.Linear(network.n, network.D, bias=False, **place)
     with torch.no_grad():
         rnn.get_parameter("weight_hh_l0").copy_(network.W)
         rnn.get_parameter("weight_ih_l0").copy_(network.W @ network.encoders)

@@ -99,16 +99,18 @@ def train(
         loss: Scalar loss of the network on a batch.
         training: Steps, rate, optimiser, stopping rules.
         constraint: Called with the network after every step, for example to keep the signs of Dale's law.
-        checkpoint: File to save to and to resume from; resuming continues bit for bit.
+        checkpoint: File to save to and to resume from. Resuming continues bit for bit, given the same sampler and loss.
         progress: Show a progress bar on stderr.
 
     Raises:
-        ValueError: nothing to train, or a checkpoint that is corrupt or belongs to another training.
+        ValueError: nothing to train, no folder for the checkpoint, or one that is corrupt or of another training.
         TrainingDiverged: the loss exceeded `abort_loss` or is not a number.
     """
     weights = {name: p for name, p in network.named_parameters() if p.requires_grad}
     if not weights:
         raise ValueError("network has nothing to train: no parameter requires a gradient")
+    if checkpoint is not None and not Path(checkpoint).parent.is_dir():
+        raise ValueError(f"checkpoint must be a file in an existing folder, got {checkpoint}")
     optimiser = OPTIMISERS[training.optimiser](weights.values(), lr=training.lr)  # type: ignore[call-arg]
     run = Checkpoint(losses=[], best_loss=float("inf"), best={})
     if checkpoint is not None and Path(checkpoint).exists():

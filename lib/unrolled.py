@@ -8,6 +8,9 @@ $$G_t = f'(\nu_t) \odot (r_t Z^\dagger + G_{t+1} W), \qquad
 
 All steps share one product for the first sum. The first product is skipped because $h_{-1} = 0$; with one channel and a
 homogeneous activation $h_0$ lies on two half lines, so the second is skipped too, and its gradient has rank two.
+
+A few vectors of length n are kept as the rows of a small matrix, and stand on the left of every product: the usual BLAS
+is up to ten times slower at multiplying `n x n` by `n x 2` than `2 x n` by `n x n`.
 """
 
 from typing import Any
@@ -16,7 +19,11 @@ import torch
 from torch import Tensor
 
 from lib import checks
+from lib.activations import ReLU
+from lib.cones import Cones
 from lib.networks import Integrator
+
+CONES_FROM = 256  # sequences; with fewer, cutting them into blocks takes longer than it saves
 
 
 class Workspace:
@@ -43,73 +50,87 @@ class _Unrolled(torch.autograd.Function):
     ) -> Tensor:
         T, B, D = x.shape
         n = len(W)
-        lines = D == 1 and activation.homogeneous
-        nu = space.get("nu", (T, B, n), W)
-        h = space.get("h", (T, B, n), W)
-        y = x.new_empty(T, B, D)
-        WE = W @ E
+        lines = D == 1 and getattr(activation, "homogeneous", False)
+        nu, h = space.get("nu", (T, B, n), W), space.get("h", (T, B, n), W)  # if lines, t = 0 is never touched
+        F = _rows(E) @ W.T  # D x n, rows W e_c
+        ends = _ends(F, activation) if lines else None
+        readout = _rows(Z)
+        y = x.new_empty(T, D, B)
         for t in range(T):
-            if t == 1 and lines:  # nu_1 = x_1 We + x_0^+ W f(We) + x_0^- W f(-We)
-                ends = torch.cat([activation(WE), activation(-WE)], dim=1)  # n x 2
-                torch.mm(_lines(x), torch.cat([W @ ends, WE], dim=1).T, out=nu[1])
+            if ends is not None and t == 0:  # h_0 = x_0^+ f(We) + x_0^- f(-We)
+                torch.mm((ends @ Z).T, _half_lines(x[0]), out=y[0])
+                continue
+            if ends is not None and t == 1:  # nu_1 = x_1 We + x_0^+ W f(We) + x_0^- W f(-We)
+                torch.mm(torch.cat([_half_lines(x[0]), x[1].T]).T, torch.cat([ends @ W.T, F]), out=nu[1])
             else:
-                torch.mm(x[t], WE.T, out=nu[t])
+                torch.mm(x[t], F, out=nu[t])
                 if t > 0:
                     nu[t].addmm_(h[t - 1], W.T)
             activation.into(nu[t], h[t])
-            torch.mm(h[t], Z, out=y[t])
+            torch.mm(readout, h[t].T, out=y[t])
         space.calls += 1
         ctx.call, ctx.space, ctx.activation = space.calls, space, activation
-        ctx.save_for_backward(W, E, Z, x)
-        return y
+        ctx.save_for_backward(W, E, Z, x, F, ends)
+        return y.transpose(1, 2)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, r: Tensor) -> Any:  # type: ignore[override]
-        W, E, Z, x = ctx.saved_tensors
+        W, E, Z, x, F, ends = ctx.saved_tensors
         space, activation = ctx.space, ctx.activation
         if ctx.call != space.calls:
             raise RuntimeError("backward must follow its own forward: the workspace has been used again since")
         space.calls += 1  # nu is overwritten below: a second backward must not find it
         T, B, D = x.shape
         n = len(W)
-        lines = D == 1 and activation.homogeneous and T > 1
         nu, h = space.get("nu", (T, B, n), W), space.get("h", (T, B, n), W)
         delta = space.get("delta", (B, n), W)
-        first = 1 if lines else 0
+        first = 0 if ends is None else 1
         for t in range(T - 1, first - 1, -1):
             torch.mm(r[t], Z.T, out=delta)
             if t < T - 1:
                 delta.addmm_(nu[t + 1], W)
             activation.into_derivative(nu[t], delta)  # nu[t] becomes G_t
-        G, start = nu, 2 if lines else 1  # steps whose drive W h_{t-1} was a full product
+        G, start = nu, first + 1  # steps whose drive W h_{t-1} was a full product
         if T > start:
             dW = G[start:].reshape(-1, n).T @ h[start - 1 : T - 1].reshape(-1, n)
         else:
             dW = torch.zeros_like(W)
-        drives = x[first:].reshape(-1, D)
-        dWE = G[first:].reshape(-1, n).T @ drives  # n x D, from the terms W E x_t
-        if lines:
-            dW, dWE = _lines_gradient(W, W @ E, Z, x, r, G[1], activation, dW, dWE)
-        dE = W.T @ dWE if ctx.needs_input_grad[1] else None
-        dZ = h.reshape(-1, n).T @ r.reshape(-1, D) if ctx.needs_input_grad[2] else None
-        return dW.addmm_(dWE, E.T), dE, dZ, None, None, None
+        dF = x[first:].reshape(-1, D).T @ G[first:].reshape(-1, n)  # D x n, from the terms W E x_t
+        dZ = r[first:].reshape(-1, D).T @ h[first:].reshape(-1, n) if ctx.needs_input_grad[2] else None  # D x n
+        left, right = dF, _rows(E)  # the rest of dW is left' right
+        if ends is not None:
+            parts = _half_lines(x[0])  # 2 x B
+            weights = parts @ r[0]  # 2 x 1, of the ends in y_0 = d . h_0
+            dends = weights @ Z.T
+            if T > 1:
+                dimage = parts @ G[1]  # 2 x n, dL/d(ends W')
+                dends += dimage @ W
+                left, right = torch.cat([dF, dimage]), torch.cat([right, ends])
+            slopes = torch.cat([activation.derivative(F), -activation.derivative(-F)])
+            dF += (dends * slopes).sum(dim=0)
+            left[:D] = dF
+            dZ = dZ + weights.T @ ends if dZ is not None else None
+        dE = (dF @ W).T if ctx.needs_input_grad[1] else None
+        return dW.addmm_(left.T, right), dE, dZ.T if dZ is not None else None, None, None, None
 
 
-def _lines(x: Tensor) -> Tensor:
-    """`B x 3` factors of nu_1: x_0^+, x_0^-, x_1, from `T x B x 1` inputs."""
-    return torch.cat([x[0].clamp_min(0), (-x[0]).clamp_min(0), x[1]], dim=1)
+def _rows(thin: Tensor) -> Tensor:
+    """The columns of an `n x D` matrix as the rows of a contiguous one."""
+    return thin.T.contiguous()
 
 
-def _lines_gradient(W, We, Z, x, r, G, activation, dW, dWE):
-    """Add what flows through h_0 = x_0^+ f(We) + x_0^- f(-We), whose image under W made nu_1; G is dL/dnu_1."""
-    ends = torch.cat([activation(We), activation(-We)], dim=1)  # n x 2
-    parts = _lines(x)[:, :2]  # B x 2
-    dimage = G.T @ parts  # n x 2, dL/d(W ends)
-    dW.addmm_(dimage, ends.T)
-    dends = W.T @ dimage + Z @ (r[0].T @ parts)  # n x 2; the second term is y_0 = d . h_0
-    slopes = torch.cat([activation.derivative(We), -activation.derivative(-We)], dim=1)
-    return dW, dWE + (dends * slopes).sum(dim=1, keepdim=True)
+def _half_lines(x: Tensor) -> Tensor:
+    """`2 x B` positive and negative parts of `B x 1` first inputs."""
+    return torch.cat([x.T.clamp_min(0), (-x.T).clamp_min(0)])
+
+
+def _ends(F: Tensor, activation: Any) -> Tensor:
+    """`2 x n` states f(We) and f(-We), from the row F = (We)'."""
+    currents = torch.cat([F, -F])
+    states = torch.empty_like(currents)
+    activation.into(currents, states)
+    return states
 
 
 def unroll(network: Integrator, x: Tensor, space: Workspace) -> Tensor:
@@ -125,5 +146,15 @@ def unroll(network: Integrator, x: Tensor, space: Workspace) -> Tensor:
     if x.requires_grad or not hasattr(f, "into_derivative") or (thresholds is not None and thresholds.requires_grad):
         return network(x).outputs
     steps = x.transpose(0, 1).contiguous()
+    if _worth_cutting(network, steps):
+        return Cones.apply(network.W, network.encoders, network.decoders, steps, space).transpose(0, 1)  # type: ignore[union-attr]
     y = _Unrolled.apply(network.W, network.encoders, network.decoders, steps, f, space)
     return y.transpose(0, 1)  # type: ignore[union-attr]
+
+
+def _worth_cutting(network: Integrator, steps: Tensor) -> bool:
+    """Whether `lib.cones` can compute these outputs, and faster; on a GPU its many small products would be slower."""
+    T, B, D = steps.shape
+    fixed = not (network.encoders.requires_grad or network.decoders.requires_grad)
+    possible = D == 1 and T >= 3 and fixed and type(network.activation) is ReLU
+    return possible and B >= CONES_FROM and steps.device.type == "cpu"

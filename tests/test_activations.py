@@ -107,7 +107,7 @@ def test_the_flag_homogeneous_tells_the_truth(f, rng):
 
 @pytest.mark.parametrize("slope", [0, -1.0, math.nan])
 def test_sigmoid_refuses_a_slope(slope):
-    with pytest.raises(ValueError, match="slope must be positive, got"):
+    with pytest.raises(ValueError, match="slope must be a positive number, got"):
         Sigmoid(slope)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lib.analysis import (
     POPULATIONS,
     HalfLines,
+    chance_ratio,
     cosines,
     current_ratios,
     describe_populations,
@@ -182,8 +183,8 @@ def test_population_weights(rng):
         for b, source in enumerate(([0, 3], [1, 5])):
             expected = sum(W[i, j].item() for i in to for j in source) / 4
             assert found[a, b].item() == pytest.approx(expected)
-    with pytest.raises(ValueError, match=r"both populations must have neurons, got \[0, 3\]"):
-        population_weights(W, torch.tensor([2, 2, 0, 2, 3, 0]))
+    nobody_positive = population_weights(W, torch.tensor([2, 2, 0, 2, 3, 0]))
+    assert nobody_positive.isnan().tolist() == [[True, True], [True, False]]
 
 
 def test_handovers_by_hand():
@@ -362,3 +363,18 @@ def test_ratios_refuse():
         current_ratios(W, E[:, 0], nu)
     with pytest.raises(ValueError, match=r"currents must have shape samples x 4, got \(8, 3\)"):
         current_ratios(W, E, torch.ones(2, 4, 3))
+
+
+@pytest.mark.parametrize(("n", "D"), [(1000, 1), (1000, 5), (7, 3)])
+def test_chance_ratio_against_monte_carlo(n, D, rng):
+    """Gaussian currents; the first D axes are as good a subspace as any."""
+    currents = randn(20_000, n, rng=rng)
+    outside, inside = currents[:, D:].norm(dim=1), currents[:, :D].norm(dim=1)
+    relative = [(norms.std() / norms.mean()).item() / len(norms) ** 0.5 for norms in (outside, inside)]
+    found = (outside.mean() / inside.mean()).item()
+    assert abs(found / chance_ratio(n, D) - 1) < 5 * math.hypot(*relative)
+
+
+def test_chance_ratio_refuses_a_subspace_that_is_everything():
+    with pytest.raises(ValueError, match="n must be an integer of at least 4, got 3"):
+        chance_ratio(3, 3)

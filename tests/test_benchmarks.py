@@ -69,6 +69,26 @@ def test_step():
 def test_share():
     (table,) = share.run(Options(quick=True)).tables
     assert [row[:3] for row in table.rows] == [(1, 3, 3), (1, 10, 24), (2, 3, 6), (2, 10, 27)]
+    for _, _, needed, done, *_ in table.rows:
+        assert needed < done < 2 * needed  # at this small batch nothing is saved; products with vectors come on top
+
+
+def test_operations_are_counted_in_all_products():
+    a, b = torch.ones(2, 3), torch.ones(3, 4)
+    out = torch.ones(2, 4)
+    assert clock.operations(lambda: a @ b) == 2 * 2 * 3 * 4
+    assert clock.operations(lambda: torch.mm(a, b, out=out)) == 48
+    assert clock.operations(lambda: out.addmm_(a, b)) == 48
+    assert clock.operations(lambda: torch.addmm(out, a, b)) == 48
+    assert clock.operations(lambda: torch.bmm(torch.ones(5, 2, 3), torch.ones(5, 3, 4))) == 5 * 48
+    assert clock.operations(lambda: a + a) == 0
+
+
+def test_products_are_saved_in_large_batches():
+    small, large = (
+        clock.operations(contenders(40, 1, 3, batch)["ours"].step) / (2 * batch * 40 * 40) for batch in (64, 1024)
+    )
+    assert small > 3 > 1.5 > large
 
 
 def test_no_products_are_counted_for_short_sequences():
@@ -97,9 +117,8 @@ def test_exponents_are_slopes_of_logarithms():
     assert growth.exponent([1, 2, 4], [3.0, 12.0, 48.0]) == pytest.approx(2)
 
 
-def test_operations_and_buffers_of_a_point():
+def test_buffers_of_a_point():
     point = growth.Point(n=10, T=4, batch=5, D=1)
-    assert point.operations == 6 * 2 * 5 * 10 * 10  # six products
     assert point.buffers == 4 * (2 * 4 * 5 * 10 + 2 * 100)
 
 
@@ -126,7 +145,7 @@ def test_main_prints_and_writes(tmp_path, capsys):
     (report,) = main(["share", "--quick", "--json", str(target)])
     assert isinstance(report, Report)
     shown = capsys.readouterr().out
-    assert "processor:" in shown and "share of the product rate, T=3: wanted at least 70 %" in shown
+    assert "processor:" in shown and "needed products in percent of the step, T=3: wanted at least 70 %" in shown
     content = json.loads(target.read_text())
     assert content["reports"][0]["name"] == "share"
     assert len(content["reports"][0]["tables"][0]["rows"]) == 4

@@ -34,7 +34,7 @@ from lib import (
 )
 
 MODULES = (
-    "checks activations signals samplers tasks codes networks unrolled losses training checkpoints analysis torch_rnn"
+    "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis torch_rnn"
     " recipes"
 ).split()
 aten = torch.ops.aten
@@ -82,7 +82,7 @@ class WithoutGuards(TorchFunctionMode):
             for target in args[1:]:
                 if isinstance(target, Tensor):
                     kwargs |= {"device": target.device, "dtype": target.dtype}
-                else:
+                elif not isinstance(target, bool):  # "non_blocking", which modules pass
                     kwargs["dtype" if isinstance(target, torch.dtype) else "device"] = target
             return aten._to_copy.default(args[0], **kwargs)
         return func(*args, **kwargs)
@@ -220,6 +220,8 @@ CASES: dict[str, Callable[[Things], Any]] = {
         losses.batch_loss(t(B, T, 2), t(B, T, 2), weights) for weights in (None, losses.channel_weights(TASK[2]))
     ],
     "losses.averaged_loss": lambda t: losses.averaged_loss(t(N, N), t(N), t(N), TASK[1]),
+    "losses.proxy_loss": lambda t: t.task_results(lambda f, D: losses.proxy_loss(f, t(B, D), TASK[D])),
+    "losses.TwoPointProxy.__call__": lambda t: losses.TwoPointProxy(TASK[1])(t.networks["relu", 1], t(2, 1)),
     "losses.BatchLoss.__call__": lambda t: t.task_results(lambda f, D: losses.BatchLoss(TASK[D])(f, t(B, T, D))),
     "analysis.singular_values": lambda t: analysis.singular_values(t(N, N)),
     "analysis.relative_error": lambda t: analysis.relative_error(t(B, T, 2), t(B, T, 2)),
@@ -239,15 +241,16 @@ CASES: dict[str, Callable[[Things], Any]] = {
 EXEMPT = {
     "takes no tensor": (
         "checks.whole checks.positive checks.one_of activations.activation losses.channel_weights"
-        " losses.BatchLoss tasks.Task recipes.place checkpoints.write_atomically training.Training"
-        " training.Training.continues training.first_divergence unrolled.Workspace networks.Integrator.extra_repr"
+        " losses.BatchLoss losses.TwoPointProxy tasks.Task recipes.place checkpoints.write_atomically training.Training"
+        " training.Training.continues training.first_divergence analysis.chance_ratio unrolled.Workspace networks.Integrator.extra_repr"
         " activations.Linear activations.ReLU samplers.MonteCarlo samplers.Antithetic samplers.Sobol"
     ),
+    "cuts a batch by its numbers; `unroll` goes there on a CPU alone": "cones.Cones cones.Cones.forward cones.Cones.backward",
     "numbers that moved with their network": "activations.Sigmoid",
     "a record or an exception, that does nothing": (
         "networks.Trajectory codes.Codes analysis.Fit analysis.HalfLines analysis.Ratios analysis.Populations"
         " training.History training.TrainingDiverged checkpoints.Checkpoint torch_rnn.TorchNetwork recipes.Place"
-        " recipes.Trained"
+        " recipes.Trained cones.Block cones.Cut"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"

@@ -5,7 +5,8 @@ import pytest
 import torch
 from equations import randn, random_network
 
-from lib.losses import BatchLoss, averaged_loss, batch_loss, channel_weights
+from lib.activations import Sigmoid
+from lib.losses import BatchLoss, TwoPointProxy, averaged_loss, batch_loss, channel_weights, proxy_loss
 from lib.networks import Integrator
 from lib.signals import white_noise
 from lib.tasks import Task
@@ -149,3 +150,90 @@ def test_a_loss_serves_networks_of_different_sizes(rng):
         network = Integrator.random(n, 1, generator=rng, radius=0.9)
         loss(network, randn(batch, 3, 1, rng=rng)).backward()
         assert network.W.grad is not None and network.W.grad.any()
+
+
+def exact_integrator(gamma, s):
+    """A rank-one rectified integrator of four neurons: We = u = (1, -1, 0, 0), and r picks out its two halves."""
+    u = torch.tensor([1.0, -1.0, 0.0, 0.0], dtype=torch.float64)
+    r = torch.tensor([gamma, -gamma, 1.0, 0.0], dtype=torch.float64)
+    e = torch.tensor([[0.0], [0.0], [1.0], [0.0]], dtype=torch.float64)
+    return Integrator(torch.outer(u, r), e, (s * gamma * u)[:, None])
+
+
+def test_the_proxy_loss_vanishes_at_an_exact_integrator(rng):
+    gamma, s = 0.8, 1.7
+    network, task = exact_integrator(gamma, s), Task(gamma, s)
+    assert proxy_loss(network, randn(9, 1, rng=rng), task).item() < 1e-28
+    x = white_noise(4, 60, generator=rng)  # and it integrates
+    assert torch.allclose(network.run(x).outputs, task.targets(x), rtol=0, atol=1e-12)
+    assert proxy_loss(network, randn(9, 1, rng=rng), Task(gamma, 1.0)).item() > 1e-2
+    assert proxy_loss(network, randn(9, 1, rng=rng), Task(0.7, s)).item() > 1e-2
+
+
+@pytest.mark.parametrize("D", [1, 2, 3])
+@pytest.mark.parametrize("current_weight", [1.0, 0.25])
+def test_the_proxy_loss_number_by_number(D, current_weight, rng):
+    """Equation 34, with its sums written out."""
+    n, task = 7, Task([0.9, 0.8, 0.7][:D], [1.0, 2.0, 0.5][:D])
+    network = Integrator.random(n, D, radius=0.9, generator=rng)
+    z = randn(5, D, rng=rng)
+    W, E, d = (weights.tolist() for weights in (network.W, network.encoders, network.decoders))
+    We = [[sum(W[i][j] * E[j][c] for j in range(n)) for c in range(D)] for i in range(n)]
+    expected = 0.0
+    for point in z.tolist():
+        h = [max(sum(point[c] * We[i][c] for c in range(D)), 0.0) for i in range(n)]
+        for c in range(D):
+            output = sum(d[i][c] * h[i] for i in range(n))
+            expected += (output - task.scales[c] * task.decays[c] * point[c]) ** 2
+        for i in range(n):
+            wanted = sum(task.decays[c] * point[c] * We[i][c] for c in range(D))
+            expected += current_weight * (sum(W[i][j] * h[j] for j in range(n)) - wanted) ** 2
+    assert proxy_loss(network, z, task, current_weight=current_weight).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_two_point_proxy_and_its_normalisation(rng):
+    """Equation 29, with the four terms written out, and the same over the square of the scale."""
+    network, task = Integrator.random(8, 1, radius=0.9, generator=rng), Task(0.9, 2.0)
+    z = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
+    W, e, d = network.W, network.encoders[:, 0], network.decoders[:, 0]
+    plus, minus = (W @ e).clamp_min(0), (-W @ e).clamp_min(0)
+    terms = [d @ plus - 1.8, d @ minus + 1.8, W @ plus - 0.9 * W @ e, W @ minus + 0.9 * W @ e]
+    expected = sum(term.square().sum() for term in terms)
+    assert TwoPointProxy(task, "paper")(network, z).item() == pytest.approx(expected.item(), rel=1e-12)
+    assert TwoPointProxy(task)(network, z).item() == pytest.approx(expected.item() / 4, rel=1e-12)
+
+
+def test_the_proxy_loss_has_the_gradient_of_autograd_and_leaves_the_null_start(rng):
+    network, task = Integrator.random(6, 1, radius=0.9, generator=rng), Task(0.9)
+    z = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
+
+    def loss(W):
+        return torch.func.functional_call(Proxy(network, z, task), {"network.W": W}, ())
+
+    assert torch.autograd.gradcheck(loss, network.W.detach().clone().requires_grad_())
+    null = Integrator.random(6, 1, generator=rng)
+    assert torch.autograd.grad(TwoPointProxy(task)(null, z), null.W)[0].norm() > 0.1
+
+
+class Proxy(torch.nn.Module):
+    """The proxy loss as a module, whose weights can be replaced."""
+
+    def __init__(self, network, z, task):
+        super().__init__()
+        self.network, self.z, self.task = network, z, task
+
+    def forward(self):
+        return proxy_loss(self.network, self.z, self.task)
+
+
+def test_the_proxy_loss_refuses(rng):
+    network, z = Integrator.random(8, 2, generator=rng), torch.ones(2, 1, dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"z must have shape P x 2, got \(2, 1\)"):
+        proxy_loss(network, z, TASK)
+    with pytest.raises(ValueError, match="task must have the network's 2 channels, got 1"):
+        proxy_loss(network, z.expand(2, 2), Task(0.9))
+    with pytest.raises(ValueError, match="for one channel, got 2"):
+        TwoPointProxy(Task([0.9, 0.8]))
+    sigmoid = Integrator.random(8, 1, generator=rng, activation=Sigmoid())
+    with pytest.raises(ValueError, match="needs a homogeneous activation"):
+        TwoPointProxy(Task(0.9))(sigmoid, z)

@@ -7,6 +7,7 @@ from lib.losses import BatchLoss
 from lib.networks import Integrator
 from lib.recipes import place, train_integrator
 from lib.samplers import sampler
+from lib.signals import white_noise
 from lib.tasks import Task
 from lib.training import Training, train
 
@@ -60,3 +61,15 @@ def test_dtype_and_defaults(rng):
     assert [name for name, p in found.network.named_parameters() if p.requires_grad] == ["W"]
     with pytest.raises(ValueError, match="sampler must be one of"):
         train_integrator(Task(0.9), Training(n_steps=2, lr=0.1), **(options | {"sampler": "grid"}))
+
+
+def test_the_proxy_loss_needs_no_sequences():
+    generator = torch.Generator().manual_seed(0)
+    options = {"n": 40, "batch": 1, "sampler": "sobol", "generator": generator, "place": place("cpu", "float64")}
+    task = Task(0.9)
+    network, history = train_integrator(task, Training(2000, 0.1, stop_loss=1e-12), loss="proxy", **options)
+    assert history.stopped == "stop_loss"
+    x = white_noise(4, 50, generator=generator)  # no sequence was seen, and it integrates
+    assert torch.allclose(network.run(x).outputs, task.targets(x), rtol=0, atol=1e-4)
+    with pytest.raises(ValueError, match="loss must be one of"):
+        train_integrator(task, Training(1, 0.1), loss="mean", **options)

@@ -1,6 +1,6 @@
 """Writes book/static/line.png, the picture of the README, from the committed outputs of the front page.
 
-    python tools/picture.py
+python tools/picture.py
 """
 
 import base64

@@ -107,7 +107,8 @@ def verdict(entry: Row | Erratum, measured: Measured | None) -> str:
 def gather(ledger: Ledger | None = None, book: str | os.PathLike[str] | None = None) -> dict[str, Measured]:
     """The recorded value of each row and erratum that has one, from `book/**/*.ipynb` and `results/*.json`.
 
-    Of several, one that meets the row's `needs` is taken first, then a result file before a notebook, then the newest.
+    Of several, one that meets the row's `needs` is taken first, then a result file before a notebook, then
+    the row's own chapter before others, then the newest.
 
     Raises:
         LedgerError: a record that was typed in, is out of date or does not fit its row, or a foreign result file.
@@ -195,7 +196,7 @@ def _best(entry: Row | Erratum, candidates: list[Measured]) -> Measured:
     """The record that counts; `candidates` holds result files first, in the order of their names."""
     needs = entry.needs if isinstance(entry, Row) else {}
     newest = sorted(candidates, key=lambda m: m.created, reverse=True)
-    return min(newest, key=lambda m: (bool(unmet(needs, m.conditions)), bool(m.chapter)))
+    return min(newest, key=lambda m: (bool(unmet(needs, m.conditions)), bool(m.chapter), m.chapter != entry.page))
 
 
 def _inside(intervals: Mapping[str, Interval], values: Mapping[str, float]) -> bool:

@@ -32,7 +32,7 @@ def test_the_page_is_the_same_each_time_and_holds_every_row_once(book, measured)
     assert text == page.render()
     for id in ("F3A", "T1-c", "eq-7", "C35", "E4", "E35"):
         assert text.count(f"(row-{id})=\n") == 1
-        assert text.count(f'id="row-{id}"') == 1
+        assert text.count(f'id="row-{id}"') == (id != id.lower())  # else the target's own id is the same
         assert text.count(f'href="#row-{id}"') == 1
     assert "**4 rows**" in text and "**2 errata**" in text
     assert re.findall(r"^## (.*)", text, re.M) == [
