@@ -17,8 +17,9 @@ from lib.batch.chapters import Chapter, chapters
 from lib.batch.cluster import EngineError
 from lib.batch.execute import ExecutionError, execute
 from lib.batch.plan import Spec, Sweep, plan
-from lib.batch.sweep import Finished, run
+from lib.batch.sweep import Finished, prepare, run
 from lib.batch.table import gather, read_table
+from lib.batch.work import run_one
 
 __all__ = [
     "Chapter",
@@ -33,7 +34,9 @@ __all__ = [
     "execute",
     "gather",
     "plan",
+    "prepare",
     "read_table",
     "refresh",
     "run",
+    "run_one",
 ]

@@ -69,6 +69,8 @@ def _run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--engine", choices=ENGINES, default="dask", help="who starts the runs (default: dask)")
     run.add_argument("--scheduler", metavar="ADDRESS|FILE", help="a Dask scheduler that is running")
     run.add_argument("--timeout", type=float, metavar="S", help="seconds a cell may take")
+    text = "copy kernels from a process that has imported what the notebook imports (Linux, no GPU)"
+    run.add_argument("--fork", action="store_true", help=text)
     run.add_argument("--skip-failed", action="store_true", help="do not repeat runs that failed")
     run.add_argument("--force", action="store_true", help="repeat also runs that ended well")
     run.add_argument("-n", "--dry-run", action="store_true", help="only tell what would be run")

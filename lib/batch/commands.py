@@ -97,6 +97,7 @@ def run_sweep(planned: Sweep, options: argparse.Namespace) -> int:
         timeout=options.timeout,
         force=options.force,
         skip_failed=options.skip_failed,
+        fork=options.fork,
         progress=not options.no_progress,
     )
     return report(planned, done)

@@ -14,7 +14,9 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
+from lib.batch.identity import code_cells
 from lib.batch.kernels import ENGINE, LOG, Facts, environment
+from lib.batch.zygote import imported
 from lib.notebooks import parameters as declared_parameters
 from lib.notebooks import validate
 
@@ -52,6 +54,7 @@ def execute(
     variables: Mapping[str, str] | None = None,
     facts: Facts | None = None,
     log: Path | None = None,
+    fork: bool = False,
 ) -> NotebookNode:
     """Run a notebook with papermill and write the executed notebook, whole or not at all.
 
@@ -73,6 +76,7 @@ def execute(
         variables: More environment variables of the kernel.
         facts: Is told about the kernel while it runs: its process, its memory, how long it took to start.
         log: Where what the kernel's process says goes, if it says anything.
+        fork: Copy the kernel from a process that has imported what the notebook imports, see `lib.batch.zygote`.
 
     Returns:
         The executed notebook.
@@ -100,6 +104,7 @@ def execute(
             folder=private,
             env=env,
             facts=facts or Facts(),
+            preload=imported(code_cells(notebook)) if fork else None,
             kernel_cwd=str(folder or notebook.parent),
             on_cell_complete=(lambda **_: on_cell()) if on_cell else None,
         )

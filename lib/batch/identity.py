@@ -2,7 +2,8 @@
 
 Only what can change a value counts. Of a notebook that is its code without comments and layout, and not its outputs,
 prose or defaults (these are among the parameters of the run). Of `lib` it is the modules that the notebook imports,
-directly or through others, without comments and docstrings: a change of wording does not ask for ten hours of training.
+directly or through others, without comments and docstrings: a change of wording, or of a plot, does not ask for ten
+hours of training.
 """
 
 import ast
@@ -17,6 +18,7 @@ import nbformat
 
 from lib.batch.chapters import ROOT
 
+SHOWN = ("ledger", "plotting")  # parts of lib that show and judge values and do not compute them: not counted
 SCHEMA = 1  # changes when records or keys of older versions can no longer be used
 
 
@@ -99,7 +101,7 @@ def _imports(source: str, root: Path) -> list[Path]:
     files: list[Path] = []
     for name in names:
         parts = name.split(".")
-        if parts[0] == "lib":
+        if parts[0] == "lib" and not (len(parts) > 1 and parts[1] in SHOWN):
             for depth in range(1, len(parts) + 1):  # importing a module runs its packages too
                 path = root.joinpath(*parts[:depth])
                 files += [f for f in (path / "__init__.py", path.with_suffix(".py")) if f.is_file()]

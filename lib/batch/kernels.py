@@ -21,6 +21,8 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
 
+from lib.batch.zygote import ForkingProvisioner, zygote
+
 ENGINE = "lib"
 LOG = "kernel.log"  # in a kernel's folder: what its process says about itself, which belongs to no cell
 STARTS = 3  # attempts to start a kernel before giving up
@@ -134,6 +136,7 @@ class Engine(NBClientEngine):
         kernel_cwd: str,
         env: Mapping[str, str],
         facts: Facts,
+        preload: tuple[str, ...] | None = None,
         **options: Any,
     ) -> Any:
         """Run the cells of `nb_man`'s notebook.
@@ -145,6 +148,7 @@ class Engine(NBClientEngine):
             kernel_cwd: Working directory of the kernel.
             env: Environment of the kernel.
             facts: Is told about the kernel.
+            preload: Modules that the process has imported of which the kernel is a copy; None for a kernel that is not.
             options: Of papermill; `execution_timeout` (seconds per cell, None: no limit), `start_timeout` (seconds)
                 and `on_cell_complete` (called after each cell) are used.
         """
@@ -159,6 +163,10 @@ class Engine(NBClientEngine):
         client.facts = facts
         for attempt in range(STARTS):
             client.km, started = client.create_kernel_manager(), time.monotonic()
+            if preload is not None:
+                provisioner = ForkingProvisioner(kernel_id="copy", kernel_spec=client.km.kernel_spec, parent=client.km)
+                provisioner.zygote = zygote(preload, env)
+                client.km.provisioner = provisioner
             with open(os.path.join(folder, LOG), "ab") as log:
                 client.start_new_kernel(env=dict(env), cwd=kernel_cwd, stdout=log, stderr=log)
             facts.pid = getattr(client.km.provisioner, "pid", None)

@@ -36,6 +36,7 @@ def run_one(
     threads: int = 1,
     timeout: float | None = None,
     force: bool = False,
+    fork: bool = False,
     engine: str = "serial",
     scratch: Path | None = None,
     on_cell: Callable[[], object] | None = None,
@@ -47,6 +48,7 @@ def run_one(
         threads: Threads of the numerical libraries.
         timeout: Seconds a cell may take.
         force: Also if it has ended well before.
+        fork: Copy kernels from a process that has imported what the notebook imports.
         engine: Who called, for the record.
         scratch: Folder for the kernel's sockets.
         on_cell: Called after each cell.
@@ -70,7 +72,7 @@ def run_one(
     notebook = nbformat.read(source, as_version=4)
     progress = Progress(out, spec.key, spec.parameters, len(code_cells(notebook)))
     saved = out / "checkpoints" / spec.key
-    record = _about(spec, source, threads, engine)
+    record = _about(spec, source, threads, engine, fork)
     begun = time.monotonic()
     values: list[dict[str, Any]] = []
 
@@ -96,6 +98,7 @@ def run_one(
                 variables={"LIB_RUN": str(progress.folder), "LIB_CHECKPOINTS": str(saved)},
                 facts=progress.facts,
                 log=progress.folder / LOG,
+                fork=fork,
             )
             values = recorded(executed)
             record |= {"status": "ok"}
@@ -150,7 +153,7 @@ def flat(records: list[dict[str, Any]], parameters: dict[str, Any]) -> dict[str,
     return columns
 
 
-def _about(spec: Spec, source: Path, threads: int, engine: str) -> dict[str, Any]:
+def _about(spec: Spec, source: Path, threads: int, engine: str, fork: bool) -> dict[str, Any]:
     """What is known about a run before it starts."""
     return {
         "schema": identity.SCHEMA,
@@ -173,6 +176,7 @@ def _about(spec: Spec, source: Path, threads: int, engine: str) -> dict[str, Any
         "threads": threads,
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
         "engine": engine,
+        "forked": fork,
         "started": _now(),
     }
 
