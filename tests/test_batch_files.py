@@ -65,7 +65,7 @@ def test_experiments_are_chosen_by_name_or_row(root, only, names):
         ("F4A: mean", "F4Z: mean", "currents: the ledger has no row F4Z"),
         ("F4A: mean", "F4A: average", "F4A, median_r2: expected one of mean, median, min, max, sum, got 'average'"),
         ("F4A: mean", "F4A: {r2: mean}", r"for each of its measures \(median_r2\)"),
-        ("n: 1000", "m: 1000", "currents: unknown parameter 'm'; did you mean n"),
+        ("n: 1000", "sed: 1000", r"currents: unknown parameter 'sed'; did you mean seed\?"),
         ('"0:2"', '"0:0"', "currents: grid of seed: there is no value in '0:0'"),
         ("[3, 4]", "[]", "more: grid of seed: there is no value in it"),
         ("a.ipynb", "b.ipynb", "currents: there is no notebook .*b.ipynb"),
@@ -113,7 +113,7 @@ def test_results_are_a_table_arrays_and_records_the_ledger_reads(root, capsys):
         provenance["files"]["currents.csv"] == hashlib.sha256((root / "results/currents.csv").read_bytes()).hexdigest()
     )
     assert provenance["runs"] == 2 and provenance["seeds"] == [0, 1] and provenance["hours"] >= 0
-    assert {"created", "lib", "sweep", "git_commit", "versions", "notebook"} <= provenance.keys()
+    assert {"created", "lib", "sweep", "git_commits", "versions", "notebook"} <= provenance.keys()
 
     (root / "book").mkdir()
     ledger = load()
@@ -123,9 +123,7 @@ def test_results_are_a_table_arrays_and_records_the_ledger_reads(root, capsys):
     before = {path: path.read_bytes() for path in (root / "results").iterdir()}
     assert main(line) == 0
     assert "0 done, 2 kept" in capsys.readouterr().err
-    after = json.loads((root / "results" / "currents.json").read_text())
-    assert {**after["provenance"], "written": ""} == {**provenance, "written": ""}
-    assert all(path.read_bytes() == text for path, text in before.items() if path.suffix != ".json")
+    assert {path: path.read_bytes() for path in (root / "results").iterdir()} == before
 
 
 def test_results_wait_until_every_run_has_ended_well(root, capsys):

@@ -1,6 +1,5 @@
 """Results that the book reads: a table of an experiment, its arrays, and where both come from."""
 
-import datetime
 import hashlib
 import os
 from collections import Counter
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.batch import store, work
+from lib.batch import store
 from lib.batch.files import Experiment, SweepFile
 from lib.batch.plan import relative
 from lib.batch.table import records, table, write_table
@@ -84,14 +83,12 @@ def provenance(experiment: Experiment, file: SweepFile, found: list[dict[str, An
 
     return {
         "created": max(record["ended"] for record in found),
-        "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "lib": experiment.sweep.runs[0].lib,
         "sweep": f"{relative(file.path.resolve())}, {experiment.name}",
         "about": experiment.about,
         "notebook": relative(experiment.sweep.notebook),
         "notebook_hash": found[0]["notebook_hash"],
-        "git_commit": work.git_commit(),
-        "git_commits_of_runs": seen("git_commit"),
+        "git_commits": seen("git_commit"),
         "versions": found[0]["versions"],
         "platforms": seen("platform"),
         "threads": seen("threads"),
