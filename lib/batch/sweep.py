@@ -71,6 +71,8 @@ def run(
 ) -> Finished:
     """Do the runs of a sweep that are not done, and write its table.
 
+    Workers are new Python processes, so a script must call this under `if __name__ == "__main__":`.
+
     Args:
         sweep: What `plan` returned.
         workers: Kernels at the same time; by default as many as there are processors. A cluster has its own number.
