@@ -8,11 +8,11 @@ TOOK = $$(( $$(date +%s) - $(START) )) s
 JOBS = $(if $(J),-j $(J))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book html test lint smoke lab run bench lock clean distclean
+.PHONY: help setup book html test test-slurm lint smoke lab run bench lock clean distclean
 
 help: ## list these commands
 	@echo "make COMMAND, where COMMAND is one of"
-	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
 	@echo "Options: J=4 (so many at a time), PYTHON=python3.12 (to make .venv with)"
 
 setup: ## make .venv with all that requirements.lock lists
@@ -33,6 +33,9 @@ test: ## everything that is checked: style, types, unit tests, all notebooks, th
 	@OMP_NUM_THREADS=1 pytest -n $(if $(J),$(J),logical) --maxprocesses 8 --dist loadfile; status=$$?; \
 	command -v chromium >/dev/null || echo "NOT TESTED: pages in a browser, because Chromium is missing"; \
 	echo "Took $(TOOK)"; exit $$status
+
+test-slurm: setup ## sweeps on a real SLURM of one node; as root, with slurmctld, slurmd and munge from Debian
+	@unshare -n sh -c 'ip link set lo up && ip address add 10.99.0.1/32 dev lo && pytest tests/with_slurm.py'
 
 lint: setup ## style of code and notebooks, and types
 	@ruff check --quiet .

@@ -8,10 +8,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import clock, growth, share, step, time_to_loss
+from benchmarks import batch, clock, growth, share, step, time_to_loss
 from benchmarks.report import Options, Report
 
-BENCHMARKS = {"step": step.run, "share": share.run, "time_to_loss": time_to_loss.run, "growth": growth.run}
+BENCHMARKS = {
+    "step": step.run,
+    "share": share.run,
+    "time_to_loss": time_to_loss.run,
+    "growth": growth.run,
+    "batch": batch.run,
+}
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

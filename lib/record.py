@@ -135,13 +135,13 @@ def keep(
 
 
 def show(text: str, markup: str, content: dict[str, Any] | None = None) -> None:
-    """Display text and HTML in a notebook, print the text elsewhere; the record goes along once `begin` was called."""
+    """Display text and HTML in a notebook, with the record after `begin` or in a sweep; print the text elsewhere."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is None:
         print(text)
         return
     data: dict[str, Any] = {"text/plain": text, "text/html": markup}
-    if content is not None and _run is not None:
+    if content is not None and (_run is not None or "LIB_RUN" in os.environ):
         data[notebooks.RECORD_MIME] = content
     importlib.import_module("IPython.display").display(data, raw=True)
 

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from benchmarks import clock, growth, share, step, time_to_loss
+from benchmarks import batch, clock, growth, share, step, time_to_loss
 from benchmarks.__main__ import main, parse
 from benchmarks.contenders import CONTENDERS, Contender, Disagreement, agreement, contenders
 from benchmarks.report import Options, Report, Table, Wish
@@ -113,6 +113,14 @@ def test_growth(tmp_path):
     assert report.wishes[0].got > 0 or math.isnan(report.wishes[0].got)
 
 
+def test_batch():
+    report = batch.run(Options(quick=True))
+    overhead, rest = report.tables
+    assert [row[:2] for row in overhead.rows] == [(kind, way) for kind in batch.NOTEBOOKS for way in batch.WAYS]
+    assert len(rest.rows) == 4 and len(report.wishes) == 5
+    assert all(wish.got > 0 for wish in report.wishes)
+
+
 def test_exponents_are_slopes_of_logarithms():
     assert growth.exponent([1, 2, 4], [3.0, 12.0, 48.0]) == pytest.approx(2)
 
@@ -156,4 +164,6 @@ def test_unknown_names_are_refused(capsys):
     with pytest.raises(SystemExit) as stop:
         parse(["stepp"])
     assert stop.value.code == 2
-    assert "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth" in capsys.readouterr().err
+    assert (
+        "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth, batch" in capsys.readouterr().err
+    )

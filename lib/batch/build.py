@@ -100,7 +100,7 @@ def _report(wanted: Sequence[Chapter], runs: Sequence[Run], workers: int | None,
         total=cells, unit="cell", desc=f"{len(runs)} chapters", file=sys.stderr, leave=False, disable=None
     ) as bar:
 
-        def ended(name: str, error: str | None) -> None:
+        def ended(name: str, error: str | None, value: None) -> None:
             bar.write(f"  {name}: {error or 'done'}", file=sys.stderr)
 
         errors = run_all(runs, workers=workers or cpu_count(), on_cell=bar.update, on_end=ended)

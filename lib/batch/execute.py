@@ -1,6 +1,7 @@
 """One run of one notebook with chosen parameters."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -13,13 +14,28 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
-from lib.batch.kernels import ENGINE, LOG, environment
+from lib.batch.identity import code_cells
+from lib.batch.kernels import ENGINE, LOG, Facts, environment
+from lib.batch.zygote import imported
 from lib.notebooks import parameters as declared_parameters
 from lib.notebooks import validate
 
+COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # of a terminal
+
 
 class ExecutionError(RuntimeError):
-    """A notebook did not run to its end: a cell raised or took too long, or the kernel died."""
+    """A notebook did not run to its end: a cell raised or took too long, or the kernel died.
+
+    Attributes:
+        ename: Name of the exception.
+        evalue: Its text.
+        cell: Number of the code cell, None if it is not known.
+        traceback: As the cell shows it, without colours; "" if there is none.
+    """
+
+    def __init__(self, message: str, ename: str = "", evalue: str = "", cell: int | None = None, traceback: str = ""):
+        super().__init__(message)
+        self.ename, self.evalue, self.cell, self.traceback = ename, evalue, cell, traceback
 
 
 def execute(
@@ -31,8 +47,14 @@ def execute(
     threads: int = 1,
     refresh: bool = False,
     failed: Path | None = None,
+    keep: bool = False,
     scratch: Path | None = None,
     on_cell: Callable[[], object] | None = None,
+    folder: Path | None = None,
+    variables: Mapping[str, str] | None = None,
+    facts: Facts | None = None,
+    log: Path | None = None,
+    fork: bool = False,
 ) -> NotebookNode:
     """Run a notebook with papermill and write the executed notebook, whole or not at all.
 
@@ -47,8 +69,14 @@ def execute(
         refresh: Do not compare recorded values with the committed ones.
         failed: Where the notebook is written while it runs, and stays, up to its traceback, if it fails. By default it
             is beside `output` while it runs and becomes `output` if it fails. Needed if `output` is None.
+        keep: Leave it there also if the run goes well.
         scratch: Folder for the kernel's sockets; the system's temporary folder by default.
         on_cell: Called after each cell.
+        folder: Working directory of the kernel; the notebook's folder by default.
+        variables: More environment variables of the kernel.
+        facts: Is told about the kernel while it runs: its process, its memory, how long it took to start.
+        log: Where what the kernel's process says goes, if it says anything.
+        fork: Copy the kernel from a process that has imported what the notebook imports, see `lib.batch.zygote`.
 
     Returns:
         The executed notebook.
@@ -59,10 +87,10 @@ def execute(
     """
     notebook = Path(notebook).resolve()
     values = validate(parameters, declared_parameters(notebook)) if parameters else {}
-    env = environment(threads, **({"LIB_REFRESH": "1"} if refresh else {}))
+    env = environment(threads, **({"LIB_REFRESH": "1"} if refresh else {}), **(variables or {}))
     partial = failed or _partial(output)
     partial.parent.mkdir(parents=True, exist_ok=True)
-    folder = tempfile.mkdtemp(prefix="k-", dir=scratch)
+    private = tempfile.mkdtemp(prefix="k-", dir=scratch)
     try:
         executed = papermill.execute_notebook(
             _escaped(notebook),
@@ -73,20 +101,25 @@ def execute(
             language="python",
             progress_bar=False,
             execution_timeout=timeout,
-            folder=folder,
+            folder=private,
             env=env,
-            kernel_cwd=str(notebook.parent),
+            facts=facts or Facts(),
+            preload=imported(code_cells(notebook)) if fork else None,
+            kernel_cwd=str(folder or notebook.parent),
             on_cell_complete=(lambda **_: on_cell()) if on_cell else None,
         )
     except (PapermillExecutionError, CellTimeoutError, DeadKernelError, RuntimeError) as error:
         if output and not failed and partial.exists():
             _publish(partial, output)
-        raise ExecutionError(_describe(error, Path(folder) / LOG)) from error
+        raise _explained(error, Path(private) / LOG) from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        said = Path(private) / LOG
+        if log and said.exists() and said.stat().st_size:
+            shutil.copyfile(said, log)
+        shutil.rmtree(private, ignore_errors=True)
     if output:
         _publish(partial, output)
-    else:
+    elif not keep:
         partial.unlink()
     return executed
 
@@ -119,12 +152,15 @@ def _publish(partial: Path, path: Path) -> None:
     os.replace(partial, path)
 
 
-def _describe(error: Exception, log: Path) -> str:
-    """One line: where the notebook failed, and how; for a kernel that died also the last thing its process said."""
+def _explained(error: Exception, log: Path) -> ExecutionError:
+    """In one line where the notebook failed, and how; for a kernel that died also the last thing its process said."""
     if isinstance(error, PapermillExecutionError):
-        value = " ".join(str(error.evalue).split())
-        return f"code cell {error.exec_count or '?'}: {error.ename}: {value}"[:500]
+        value, number = " ".join(str(error.evalue).split()), error.exec_count or None
+        message = f"code cell {number or '?'}: {error.ename}: {value}"[:500]
+        trace = COLOUR.sub("", "\n".join(error.traceback or []))
+        return ExecutionError(message, error.ename, str(error.evalue), number, trace)
+    name = type(error).__name__
     first = next((line for line in str(error).splitlines() if line.strip()), "")
     said = log.read_text(errors="replace").split("\n") if isinstance(error, DeadKernelError) and log.exists() else []
     last = next((f" ({line.strip()})" for line in reversed(said) if line.strip()), "")
-    return f"{type(error).__name__}: {first}{last}"[:500]
+    return ExecutionError(f"{name}: {first}{last}"[:500], name, f"{first}{last}")

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ import psutil
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
+
+from lib.batch.zygote import ForkingProvisioner, zygote
 
 ENGINE = "lib"
 LOG = "kernel.log"  # in a kernel's folder: what its process says about itself, which belongs to no cell
@@ -33,14 +36,31 @@ THREAD_VARIABLES = (
 )
 
 
+@dataclass
+class Facts:
+    """What is known about a kernel while it runs and afterwards."""
+
+    pid: int | None = None
+    start_s: float | None = None  # from its start until it answered
+    peak_bytes: int | None = None  # most memory its process has used; None where the system does not tell
+
+    def look(self) -> None:
+        """Read the memory once more; the last value stays when the process has ended."""
+        with suppress(OSError, ValueError, StopIteration):
+            lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+            self.peak_bytes = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+
 def cpu_count() -> int:
-    """Processors this process may use: its affinity, and the quota of its Linux control group if there is one."""
+    """Processors this process may use: by its affinity, its Linux control group and its SLURM job."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = Path("/sys/fs/cgroup/cpu.max")
     if quota.exists():
         limit, period = quota.read_text().split()
         if limit != "max":
             count = min(count, -(-int(limit) // int(period)))
+    with suppress(ValueError):
+        count = min(count, int(os.environ.get("SLURM_CPUS_PER_TASK", count)))
     return max(1, count)
 
 
@@ -51,7 +71,7 @@ def environment(threads: int = 1, **extra: str) -> dict[str, str]:
         threads: Threads of each numerical library in the kernel.
         extra: Further variables.
     """
-    kept = {k: v for k, v in os.environ.items() if k not in {"MPLBACKEND", "LIB_REFRESH"}}
+    kept = {k: v for k, v in os.environ.items() if k not in {"MPLBACKEND", "LIB_REFRESH", "LIB_RUN"}}
     return kept | dict.fromkeys(THREAD_VARIABLES, str(threads)) | extra
 
 
@@ -85,6 +105,8 @@ def running(process: psutil.Process) -> bool:
 class Client(PapermillNotebookClient):
     """Papermill's client, which also ends whatever the cells started and left behind."""
 
+    facts: Facts
+
     @contextmanager
     def setup_kernel(self, **kwargs: Any):
         pid = getattr(self.km.provisioner, "pid", None) if self.km else None
@@ -93,6 +115,7 @@ class Client(PapermillNotebookClient):
                 try:
                     yield
                 finally:
+                    self.facts.look()
                     end(descendants(pid))  # before the kernel, after which they would have no parent to be found by
         finally:
             if pid and hasattr(os, "killpg"):
@@ -105,7 +128,16 @@ class Engine(NBClientEngine):
 
     @classmethod
     def execute_managed_notebook(  # pyright: ignore[reportIncompatibleMethodOverride]
-        cls, nb_man: Any, kernel_name: str, *, folder: str, kernel_cwd: str, env: Mapping[str, str], **options: Any
+        cls,
+        nb_man: Any,
+        kernel_name: str,
+        *,
+        folder: str,
+        kernel_cwd: str,
+        env: Mapping[str, str],
+        facts: Facts,
+        preload: tuple[str, ...] | None = None,
+        **options: Any,
     ) -> Any:
         """Run the cells of `nb_man`'s notebook.
 
@@ -115,6 +147,8 @@ class Engine(NBClientEngine):
             folder: Existing private folder for the kernel's sockets, with a short path.
             kernel_cwd: Working directory of the kernel.
             env: Environment of the kernel.
+            facts: Is told about the kernel.
+            preload: Modules that the process has imported of which the kernel is a copy; None for a kernel that is not.
             options: Of papermill; `execution_timeout` (seconds per cell, None: no limit), `start_timeout` (seconds)
                 and `on_cell_complete` (called after each cell) are used.
         """
@@ -126,12 +160,19 @@ class Engine(NBClientEngine):
             on_cell_complete=options.get("on_cell_complete"),
             config=kernel_config(folder),
         )
+        client.facts = facts
         for attempt in range(STARTS):
-            client.km = client.create_kernel_manager()
+            client.km, started = client.create_kernel_manager(), time.monotonic()
+            if preload is not None:
+                provisioner = ForkingProvisioner(kernel_id="copy", kernel_spec=client.km.kernel_spec, parent=client.km)
+                provisioner.zygote = zygote(preload, env)
+                client.km.provisioner = provisioner
             with open(os.path.join(folder, LOG), "ab") as log:
-                client.start_new_kernel(env=dict(env), cwd=kernel_cwd, stderr=log)
+                client.start_new_kernel(env=dict(env), cwd=kernel_cwd, stdout=log, stderr=log)
+            facts.pid = getattr(client.km.provisioner, "pid", None)
             try:
                 client.start_new_kernel_client()
+                facts.start_s = time.monotonic() - started
                 break
             except RuntimeError:  # died or gave no answer; nothing of the notebook has run
                 if attempt == STARTS - 1:

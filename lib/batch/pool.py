@@ -31,7 +31,7 @@ def run_all(
     *,
     workers: int,
     on_cell: Callable[[], object] = lambda: None,
-    on_end: Callable[[str, str | None], object] = lambda name, error: None,
+    on_end: Callable[[str, str | None, Any], object] = lambda name, error, value: None,
 ) -> dict[str, str | None]:
     """Do all runs, at most `workers` at a time; a failure does not stop the others.
 
@@ -41,7 +41,7 @@ def run_all(
         runs: What to do, in order. Names differ.
         workers: Processes at the same time, at least 1.
         on_cell: Called when a run reports a finished cell.
-        on_end: Called with name and error when a run ends.
+        on_end: Called with name, error and what `work` returned when a run ends.
 
     Returns:
         For each run its error in one line, or None if it went well.
@@ -79,7 +79,7 @@ def run_all(
                     receiver.close()
                     process.join()
                     errors[run.name] = message[1]
-                    on_end(run.name, message[1])
+                    on_end(run.name, message[1], message[2] if len(message) > 2 else None)
         finally:
             left = [process for _, process in active.values()]
             below = [child for process in left for child in descendants(process.pid)]
@@ -101,8 +101,8 @@ def _worker(connection: Connection, run: Run, scratch: str) -> None:
     signal.signal(signal.SIGINT, lambda *_: None)  # the parent ends its workers itself
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        run.work(**run.arguments, scratch=Path(scratch), on_cell=lambda: connection.send(("cell", None)))
-        connection.send(("end", None))
+        value = run.work(**run.arguments, scratch=Path(scratch), on_cell=lambda: connection.send(("cell", None)))
+        connection.send(("end", None, value))
     except Exception as error:
         connection.send(("end", " ".join(str(error).split()) or type(error).__name__))
 

@@ -142,7 +142,7 @@ def load(book: str | os.PathLike[str] | None = None) -> Ledger:
 def parse(text: str) -> Ledger:
     """The ledger written in `text`; errors as in `load`."""
     try:
-        content = yaml.load(text, Loader=_Loader)
+        content = read_yaml(text)
     except yaml.YAMLError as error:
         raise LedgerError(f"ledger: not valid YAML: {error}") from error
     if not isinstance(content, dict) or content.keys() != {"rows", "errata"}:
@@ -155,6 +155,11 @@ def parse(text: str) -> Ledger:
             if id not in errata:
                 raise LedgerError(f"{row.id}, errata: there is no erratum {id!r}")
     return Ledger(rows, errata)
+
+
+def read_yaml(text: str) -> Any:
+    """Content of YAML in which no key is given twice and 1e-3 is a number; raises YAMLError or LedgerError."""
+    return yaml.load(text, Loader=_Loader)
 
 
 class _Loader(yaml.SafeLoader):
