@@ -219,3 +219,16 @@ def plot_manifold(values: Tensor, integral: Tensor, ax: Axes, *, name: str) -> A
     ax.set(xlabel=f"{name}, first direction", ylabel=f"{name}, second direction", xlim=(-reach, reach))
     ax.set(ylim=(-reach, reach), aspect="equal")
     return points
+
+
+def plot_spread(groups: dict[str, Sequence[float]], ax: Axes, *, paper: float | None = None) -> Axes:
+    """Every value of each group as a point, their mean as a bar; the paper's value as an open diamond."""
+    for place, values in enumerate(groups.values()):
+        sides = place + np.linspace(-0.18, 0.18, len(values))
+        ax.plot(sides, values, "o", ms=4, mew=0, color=COLOURS["output"], alpha=0.7)
+        ax.hlines(float(np.mean(_numbers(values))), place - 0.28, place + 0.28, color="0.2", lw=2)
+    if paper is not None:
+        ax.plot(len(groups), paper, "D", ms=7, mfc="none", color=COLOURS["theory"])
+    names = [*groups, *([] if paper is None else ["paper"])]
+    ax.set(xticks=range(len(names)), xticklabels=names, xlim=(-0.5, len(names) - 0.5), ylim=(0, None))
+    return ax

@@ -286,3 +286,13 @@ def test_colours_can_be_seen_on_white():
     for name, colour in COLOURS.items():
         contrast = 1.05 / (float(linear(colour) @ [0.2126, 0.7152, 0.0722]) + 0.05)
         assert contrast > (2 if name == "null" else 3), name
+
+
+def test_plot_spread(ax):
+    groups = {"a": [1.0, 2.0, 6.0], "b": torch.tensor([4.0])}
+    assert plotting.plot_spread(groups, ax, paper=5.0) is ax
+    points = [line.get_ydata().tolist() for line in ax.lines]
+    assert points == [[1.0, 2.0, 6.0], [4.0], [5.0]]
+    bars = [segment[0][1] for bar in ax.collections for segment in bar.get_segments()]
+    assert bars == [3.0, 4.0]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b", "paper"]

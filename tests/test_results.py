@@ -1,0 +1,40 @@
+"""Tables of results are read only if they are the ones that were written."""
+
+import hashlib
+import json
+
+import pytest
+
+from lib.results import ResultsError, table
+
+CONTENT = b"n,seed,F3A.positive,note\n1000,0,0.48,None\n1000,1,NaN,x\n"
+
+
+def write(folder, content=CONTENT, provenance=None):
+    (folder / "results").mkdir()
+    (folder / "results" / "a.csv").write_bytes(content)
+    files = {"a.csv": hashlib.sha256(CONTENT).hexdigest()}
+    (folder / "results" / "a.json").write_text(json.dumps(provenance or {"provenance": {"files": files}}))
+    return folder / "book"
+
+
+def test_a_table_is_read_with_its_types(tmp_path):
+    found = table("a", book=write(tmp_path))
+    assert found["n"].tolist() == [1000, 1000] and found["note"].tolist() == ["None", "x"]
+    assert found["F3A.positive"][0] == 0.48 and found["F3A.positive"].isna().tolist() == [False, True]
+
+
+def test_a_changed_table_is_refused(tmp_path):
+    with pytest.raises(ResultsError, match="results/a.csv is not the table that its provenance describes"):
+        table("a", book=write(tmp_path, CONTENT.replace(b"0.48", b"0.49")))
+
+
+def test_a_missing_table_is_named_and_so_are_the_others(tmp_path):
+    with pytest.raises(ResultsError, match=r"expected results/b.csv and its provenance.*there are a$"):
+        table("b", book=write(tmp_path))
+
+
+@pytest.mark.parametrize("provenance", [[], {"provenance": {}}, {"provenance": None}, {"files": {}}])
+def test_a_provenance_of_another_kind_is_refused(provenance, tmp_path):
+    with pytest.raises(ResultsError, match="expected results/a.csv and its provenance"):
+        table("a", book=write(tmp_path, provenance=provenance or [1]))
