@@ -185,7 +185,7 @@ def test_a_full_disk_is_told_and_leaves_whole_runs_only(tmp_path):
 
 @root_only
 def test_kernels_need_no_ports(tmp_path):
-    """In a network of its own with 40 ports, where 6 kernels with 5 ports each and their workers would fall out."""
+    """In a network of its own with 12 ports, where 6 kernels with 5 ports each would fall out."""
     source, out = notebook(tmp_path / "a.ipynb"), tmp_path / "out"
     line = f"{sys.executable} -m lib.batch run {source} -g seed 0:6 -o {out} -w 6 --engine processes --no-progress"
     script = f"ip link set lo up && sysctl -qw net.ipv4.ip_local_port_range='50000 50011' && {line}"

@@ -52,8 +52,8 @@ def test_failures_are_told_kept_and_tried_again(tmp_path, counted):
     done = serial(source, out, {"seed": range(4)})
     assert (len(done.done), len(done.failed), done.lost, done.ok) == (2, 2, [], False)
     errors = {record["seed"]: record for record in done.failed}
-    assert (errors[1]["ename"], errors[1]["evalue"], errors[1]["cell"]) == ("RuntimeError", "too\nbad", 3)
-    assert errors[1]["message"] == "code cell 3: RuntimeError: too bad"
+    assert (errors[1]["ename"], errors[1]["evalue"], errors[1]["cell"]) == ("RuntimeError", "too\nbad", 4)
+    assert errors[1]["message"] == "code cell 4: RuntimeError: too bad"
     assert "raise RuntimeError" in errors[1]["traceback"] and "\x1b" not in errors[1]["traceback"]
     assert errors[2]["ename"] == "SystemExit"
     text = (out / "runs" / errors[1]["key"] / "notebook.ipynb").read_text()
@@ -62,7 +62,7 @@ def test_failures_are_told_kept_and_tried_again(tmp_path, counted):
     frame = read_table(out / "results.csv")
     assert list(frame.run_status) == ["ok", "error", "error", "ok"]
     assert list(frame.double) == [2.0, 3.0, 4.0, 5.0]  # recorded before the error
-    assert frame.run_message[1] == "code cell 3: RuntimeError: too bad"
+    assert frame.run_message[1] == "code cell 4: RuntimeError: too bad"
 
     counted.clear()
     again = serial(source, out, {"seed": range(4)}, skip_failed=True)
