@@ -7,9 +7,15 @@ from equations import randn, random_network
 from lib import unrolled
 from lib.cones import Cones
 from lib.networks import Integrator
-from lib.unrolled import CONES_FROM, Workspace, unroll
+from lib.unrolled import CONES_BATCH, Workspace, unroll
 
 lengths = pytest.mark.parametrize("T", [3, 4, 5, 10])
+
+
+@pytest.fixture(autouse=True)
+def small_networks(monkeypatch):
+    """Let `unroll` use cones for networks of any size."""
+    monkeypatch.setattr(unrolled, "CONES_PRODUCT", 0)
 
 
 def only_W(n, rng):
@@ -61,7 +67,7 @@ def test_outputs_and_gradient_are_those_of_autograd(T, B, rng):
 
 
 @lengths
-@pytest.mark.parametrize("B", [CONES_FROM - 1, CONES_FROM, CONES_FROM + 1, 4 * CONES_FROM])
+@pytest.mark.parametrize("B", [CONES_BATCH - 1, CONES_BATCH, CONES_BATCH + 1, 4 * CONES_BATCH])
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-12), (torch.float32, 2e-5)])
 def test_unroll_is_right_around_the_size_from_which_cones_are_used(T, B, dtype, tolerance, rng):
     network, x = only_W(10, rng), randn(B, T, 1, rng=rng)
@@ -164,7 +170,7 @@ def test_sequences_in_another_order_have_their_outputs_in_that_order(rng):
 def test_a_trained_network(rng):
     """Its neurons change together, at a few angles."""
     network = Integrator.random(20, generator=rng)
-    x = randn(CONES_FROM, 3, 1, rng=rng)
+    x = randn(CONES_BATCH, 3, 1, rng=rng)
     for _ in range(100):
         loss = (unroll(network, x, Workspace()) - x.cumsum(dim=1)).square().sum() / len(x)
         with torch.no_grad():
@@ -185,11 +191,14 @@ def test_what_is_not_finite_stays_so(rng):
 # What `unroll` chooses
 
 
-@pytest.mark.parametrize("case", ["used", "small", "short", "channels", "activation", "encoders", "decoders", "meta"])
+@pytest.mark.parametrize(
+    "case", ["used", "small", "narrow", "short", "channels", "activation", "encoders", "decoders", "meta"]
+)
 def test_when_cones_are_used(case, rng, monkeypatch):
     calls = []
     monkeypatch.setattr(unrolled, "Cones", type("Spy", (), {"apply": lambda *a: calls.append(a) or Cones.apply(*a)}))
-    B, T, D = CONES_FROM - (case == "small"), 3 - (case == "short"), 1 + (case == "channels")
+    monkeypatch.setattr(unrolled, "CONES_PRODUCT", CONES_BATCH * 5**2 + (case == "narrow"))
+    B, T, D = CONES_BATCH - (case == "small"), 3 - (case == "short"), 1 + (case == "channels")
     trained = ("W", case) if case in ("encoders", "decoders") else ("W",)
     network = random_network(5, D, "linear" if case == "activation" else "relu", rng, trained)
     x = randn(B, T, D, rng=rng)

@@ -34,8 +34,8 @@ from lib import (
 )
 
 MODULES = (
-    "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis torch_rnn"
-    " recipes"
+    "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
+    " torch_rnn recipes"
 ).split()
 aten = torch.ops.aten
 
@@ -242,10 +242,11 @@ EXEMPT = {
     "takes no tensor": (
         "checks.whole checks.positive checks.one_of activations.activation losses.channel_weights"
         " losses.BatchLoss losses.TwoPointProxy tasks.Task recipes.place checkpoints.write_atomically training.Training"
-        " training.Training.continues training.first_divergence analysis.chance_ratio unrolled.Workspace networks.Integrator.extra_repr"
+        " training.Training.continues training.first_divergence analysis.chance_ratio"
+        " unrolled.Workspace networks.Integrator.extra_repr"
         " activations.Linear activations.ReLU samplers.MonteCarlo samplers.Antithetic samplers.Sobol"
     ),
-    "cuts a batch by its numbers; `unroll` goes there on a CPU alone": "cones.Cones cones.Cones.forward cones.Cones.backward",
+    "cuts a batch by its numbers; used on a CPU alone": "cones.Cones cones.Cones.forward cones.Cones.backward",
     "numbers that moved with their network": "activations.Sigmoid",
     "a record or an exception, that does nothing": (
         "networks.Trajectory codes.Codes analysis.Fit analysis.HalfLines analysis.Ratios analysis.Populations"
