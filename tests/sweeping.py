@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,11 +40,15 @@ def notebook(path: Path, *sources: str, parameters: str = PARAMETERS) -> Path:
 said: dict[int, list[TextIO]] = {}  # what commands have written so far, by process number
 
 
+def _listen() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def command(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
-    """Start `python -m lib.batch ARGUMENTS`."""
+    """Start `python -m lib.batch ARGUMENTS`, listening to interrupts: a job in a shell's background ignores them."""
     line = [sys.executable, "-m", "lib.batch", *map(str, arguments)]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as error:
-        process = subprocess.Popen(line, stdout=out, stderr=error, **options)
+        process = subprocess.Popen(line, stdout=out, stderr=error, preexec_fn=_listen, **options)
         said[process.pid] = [os.fdopen(os.dup(file.fileno())) for file in (out, error)]
     return process
 
