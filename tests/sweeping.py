@@ -72,6 +72,14 @@ def _text(file: TextIO) -> str:
         return file.read()
 
 
+def of_others(process: psutil.Process, before: Sequence[psutil.Process]) -> bool:
+    """Whether a process ran before the test, or was started by one that did, as a browser does at any time."""
+    try:
+        return not set(before).isdisjoint([process, *process.parents()])
+    except psutil.NoSuchProcess:  # it has just ended
+        return True
+
+
 def wait_until(condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
     """Wait until a condition holds; its value."""
     deadline = time.monotonic() + patience

@@ -13,6 +13,7 @@ import nbformat
 import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from sweeping import of_others
 
 from lib.batch import ExecutionError, build, execute, refresh
 from lib.batch.__main__ import main, read_values
@@ -122,7 +123,7 @@ def test_what_cells_started_is_ended_with_the_kernel(tmp_path, ending):
         "children = [subprocess.Popen(command), subprocess.Popen(command, start_new_session=True)]\n"
         "print(*(child.pid for child in children))"
     )
-    out = tmp_path / "out.ipynb"
+    out, before = tmp_path / "out.ipynb", descendants(os.getpid())
     try:
         execute(notebook(tmp_path / "a.ipynb", start, ending), out)
     except ExecutionError:
@@ -130,7 +131,7 @@ def test_what_cells_started_is_ended_with_the_kernel(tmp_path, ending):
     cells = nbformat.read(out, as_version=4).cells
     (text,) = [o.text for c in cells for o in c.get("outputs", []) if o.get("name") == "stdout"]
     assert not any(psutil.pid_exists(int(pid)) and running(psutil.Process(int(pid))) for pid in text.split())
-    assert not descendants(os.getpid())
+    assert all(of_others(process, before) for process in descendants(os.getpid()))
 
 
 def test_cpus_are_at_least_one_and_no_more_than_there_are():

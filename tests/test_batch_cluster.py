@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from sweeping import PATIENCE, RECORD, check_folder, command, ended, notebook, pause, paused, wait_until
+from sweeping import PATIENCE, RECORD, check_folder, command, ended, notebook, of_others, pause, paused, wait_until
 
 from lib.batch import EngineError, cluster, gather, plan, run
 from lib.batch.kernels import descendants, end, running
@@ -26,7 +26,7 @@ def nobody_is_left():
     resource_tracker.ensure_running()  # Python's own helper, one for each process that starts others
     before = descendants(os.getpid())
     yield
-    wait_until(lambda: not [p for p in descendants(os.getpid()) if p not in before and running(p)])
+    wait_until(lambda: not [p for p in descendants(os.getpid()) if running(p) and not of_others(p, before)])
 
 
 def values(out: Path) -> pd.DataFrame:

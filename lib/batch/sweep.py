@@ -182,15 +182,14 @@ def prepare(sweep: Sweep) -> None:
     Raises:
         ValueError: the folder holds something else.
     """
-    if (sweep.out / "sweep.json").exists():
+    occupied = sweep.out.exists() and any(not p.name.startswith(".") for p in sweep.out.iterdir())
+    if (sweep.out / "sweep.json").exists():  # asked last: another sweep that starts just now writes this file first
         other = read_request(sweep.out)["notebook"]
         if other != relative(sweep.notebook):
             raise ValueError(f"{sweep.out} holds a sweep of {other}; choose another folder with -o")
-    elif sweep.out.exists() and any(not p.name.startswith(".") for p in sweep.out.iterdir()):
+    elif occupied:
         raise ValueError(f"{sweep.out} is not empty and not the folder of a sweep; choose another one with -o")
     source = Path(sweep.runs[0].source)
-    if not source.exists():
-        store.write_text(source, sweep.notebook.read_text(encoding="utf-8"))
     request = {
         "notebook": relative(sweep.notebook),
         "code": sweep.runs[0].code,
@@ -201,6 +200,8 @@ def prepare(sweep: Sweep) -> None:
         "keys": [spec.key for spec in sweep.runs],
     }
     store.write_json(sweep.out / "sweep.json", request)
+    if not source.exists():
+        store.write_text(source, sweep.notebook.read_text(encoding="utf-8"))
 
 
 def write_specs(sweep: Sweep, waiting: Sequence[Spec]) -> Path:
