@@ -1,5 +1,6 @@
 """lib.batch.store: a run is there as a whole or not at all."""
 
+import errno
 import json
 import os
 import subprocess
@@ -68,6 +69,51 @@ def test_many_at_once_leave_one(tmp_path):
     there = finished(tmp_path, KEY)
     assert there is not None and there["status"] == "ok"
     assert [p.name for p in (tmp_path / "runs").iterdir()] == [KEY]
+
+
+def test_a_run_that_appears_and_goes_while_another_is_published(tmp_path, monkeypatch):
+    progress, rename, calls = Progress(tmp_path, KEY, {}), os.rename, []
+
+    def busy(source, target):
+        calls.append(source)
+        if len(calls) == 1:  # another process was there at that moment, and is gone when one looks
+            raise OSError(errno.ENOTEMPTY, "not empty")
+        rename(source, target)
+
+    monkeypatch.setattr(store.os, "rename", lambda s, t: busy(s, t) if s == progress.folder else rename(s, t))
+    assert progress.publish(record()) == record() and finished(tmp_path, KEY) == record() and len(calls) == 2
+
+
+def test_a_good_run_survives_failed_ones_at_the_same_moment(tmp_path, monkeypatch):
+    """A failed run looks, finds nothing good, and puts aside what meanwhile is good; a third takes the place."""
+    bad, good, third = (Progress(tmp_path, KEY, {}) for _ in range(3))
+    rename, calls = os.rename, []
+
+    def slow(source, target):
+        calls.append(target)
+        if len(calls) == 1:
+            good.publish(record(host="good"))
+            rename(source, target)
+            third.publish(record("error"))
+        else:
+            rename(source, target)
+
+    put(tmp_path, "")
+    monkeypatch.setattr(store.os, "rename", slow)
+    assert bad.publish(record("error"))["host"] == "good"
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == [KEY]
+
+
+def test_what_keeps_a_run_from_its_place_is_said_and_the_run_stays(tmp_path, monkeypatch):
+    progress = Progress(tmp_path, KEY, {})
+
+    def refuse(source, target):
+        raise PermissionError(errno.EACCES, "not allowed", str(source))
+
+    monkeypatch.setattr(store.os, "rename", refuse)
+    with pytest.raises(PermissionError, match="not allowed"):
+        progress.publish(record())
+    assert json.loads((progress.folder / "run.json").read_text()) == record()
 
 
 def test_a_failed_run_is_replaced_and_a_good_one_is_not(tmp_path):

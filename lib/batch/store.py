@@ -11,6 +11,7 @@ A run becomes finished by one rename of its whole folder, after its record has r
 finish the same run the first one wins, and the other takes its record.
 """
 
+import errno
 import json
 import os
 import platform
@@ -140,21 +141,14 @@ class Progress:
 
     def publish(self, record: dict[str, Any]) -> dict[str, Any]:
         """Put the run in its place; the record that is there afterwards, which may be another process's."""
-        target = self.out / "runs" / self.key
         write_json(self.folder / RECORD, record)
         self.stop()
         (self.folder / ALIVE).unlink(missing_ok=True)
-        while True:
-            there = finished(self.out, self.key)
-            if there is not None and there["status"] == "ok":
-                shutil.rmtree(self.folder, ignore_errors=True)
-                return there
-            put_aside(target)
-            with suppress(OSError):
-                os.rename(self.folder, target)
-                return record
-            if not target.exists():
-                raise OSError(f"cannot move {self.folder} to {target}")
+        first = move_in(self.folder, self.out / "runs" / self.key)
+        if first is None:
+            return record
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return first
 
     def discard(self) -> None:
         """End without a result."""
@@ -180,14 +174,33 @@ class Progress:
             os.replace(partial, self.folder / ALIVE)
 
 
+def move_in(folder: Path, target: Path) -> dict[str, Any] | None:
+    """Make `folder` the run at `target`, unless one that ended well is there: then its record is returned.
+
+    Any number of processes may do so at once.
+    """
+    while True:
+        there = finished(target.parent.parent, target.name)
+        if there is not None and there["status"] == "ok":
+            return there
+        put_aside(target)
+        try:
+            os.rename(folder, target)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # else another process was faster: look again
+                raise
+        else:
+            return None
+
+
 def put_aside(target: Path) -> None:
     """Delete the run at `target`, in one step for those who look at it; one that ended well stays."""
     aside = Path(tempfile.mkdtemp(prefix=f".old-{target.name}-", dir=target.parent)) / target.name
-    with suppress(OSError):
+    with suppress(FileNotFoundError):
         os.rename(target, aside)
         with suppress(DamagedRecord):
             if (read_record(aside) or {}).get("status") == "ok":  # finished since it was looked at
-                os.rename(aside, target)
+                move_in(aside, target)
     shutil.rmtree(aside.parent, ignore_errors=True)
 
 
@@ -223,7 +236,9 @@ def collect_lost(out: Path) -> list[str]:
             lost.append(alive.key)
         shutil.rmtree(folder, ignore_errors=True)
     for folder in (out / "runs").glob(".old-*"):
-        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another process may be deleting it
+            if time.time() - folder.stat().st_mtime > SILENCE:
+                shutil.rmtree(folder, ignore_errors=True)
     return lost
 
 
@@ -254,9 +269,7 @@ def _publish_lost(out: Path, folder: Path, alive: Alive) -> None:
     record = lost_record(alive.key, alive.parameters, f"its process on {alive.host} ended before the run did")
     write_json(folder / RECORD, record | {"host": alive.host, "cell": alive.cells, "started": alive.started})
     (folder / ALIVE).unlink(missing_ok=True)
-    put_aside(out / "runs" / alive.key)
-    with suppress(OSError):  # another process has finished it meanwhile
-        os.rename(folder, out / "runs" / alive.key)
+    move_in(folder, out / "runs" / alive.key)
 
 
 def _lives(alive: Alive) -> bool:
