@@ -46,35 +46,6 @@ def batch_loss(outputs: Tensor, targets: Tensor, weights: list[float] | None = N
     return errors.sum() / len(outputs)
 
 
-def averaged_loss(W: Tensor, encoder: Tensor, decoder: Tensor, task: Task, normalisation: str = "authors") -> Tensor:
-    r"""Expectation of `batch_loss` for a linear network with one channel under unit white noise (equation 7).
-
-    $$\mathcal{L} = \sum_{q=1}^{T} (T+1-q)\,(\mu_q - s\gamma^q)^2, \qquad \mu_q = d^\dagger W^q e$$
-
-    Args:
-        W: `n x n` weights.
-        encoder: $e$, n numbers.
-        decoder: $d$, n numbers.
-        task: One channel.
-        normalisation: "paper" (as printed) or "authors" (divided by $s^2 T^2$).
-
-    Raises:
-        ValueError: shapes that do not fit, several channels, or an unknown normalisation.
-    """
-    checks.one_of("normalisation", normalisation, NORMALISATIONS)
-    if task.D != 1:
-        raise ValueError(f"the averaged loss is for one channel, got {task.D}")
-    (n,) = checks.tensor("encoder", encoder, ("n",)).shape
-    checks.tensor("decoder", decoder, (n,))
-    checks.tensor("W", W, (n, n))
-    s, gamma, T = task.scales[0], task.decays[0], task.T
-    loss, image = W.new_zeros(()), encoder
-    for q in range(1, T + 1):
-        image = W @ image  # W^q e
-        loss = loss + (T + 1 - q) * (decoder @ image - s * gamma**q) ** 2
-    return loss if normalisation == "paper" else loss / (s**2 * T**2)
-
-
 class BatchLoss:
     """The batch loss as a function of a network and a batch of inputs, for the trainer.
 

@@ -7,7 +7,9 @@ CUDA, so gradients are taken on the device "meta", under the same mode. What a r
 
 import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import lib
 from lib import (
     activations,
     analysis,
@@ -32,10 +35,12 @@ from lib import (
     training,
     unrolled,
 )
+from lib.linear import covariance, descent, loss, moments, reduced
 
 MODULES = (
     "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
     " torch_rnn recipes"
+    " linear.moments linear.covariance linear.loss linear.reduced linear.descent"
 ).split()
 aten = torch.ops.aten
 
@@ -219,7 +224,17 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "losses.batch_loss": lambda t: [
         losses.batch_loss(t(B, T, 2), t(B, T, 2), weights) for weights in (None, losses.channel_weights(TASK[2]))
     ],
-    "losses.averaged_loss": lambda t: losses.averaged_loss(t(N, N), t(N), t(N), TASK[1]),
+    "linear.moments.moments": lambda t: moments.moments(t(N, N), t(N, 2), t(N, 2), T),
+    "linear.moments.images": lambda t: moments.images(t(B, N, N), t(N, 2), T),
+    "linear.moments.target_moments": lambda t: moments.target_moments(TASK[2], T, t(N)),
+    "linear.covariance.covariance": lambda t: covariance.covariance(t(T)),
+    "linear.loss.averaged_loss": lambda t: loss.averaged_loss(t(N, N), t(N, 2), t(N, 2), TASK[2]),
+    "linear.loss.gradient": lambda t: loss.gradient(t(N, N), t(N, 2), t(N, 2), TASK[2], chi=t(T, T)),
+    "linear.loss.moment_errors": lambda t: loss.moment_errors(t(N, N), t(N, 2), t(N, 2), TASK[2]),
+    "linear.reduced.reduce": lambda t: reduced.reduce(t(N, 2), t(N, 2)),
+    "linear.reduced.Reduced.lift": lambda t: reduced.reduce(t(N, 1), t(N, 1)).lift(t(2, 2)),
+    "linear.reduced.Reduced.project": lambda t: reduced.reduce(t(N, 1), t(N, 1)).project(t(N, N)),
+    "linear.descent.descend": lambda t: descent.descend(t(N, N), t(N, 1), t(N, 1), TASK[1], lr=0.1, n_steps=2).W,
     "losses.proxy_loss": lambda t: t.task_results(lambda f, D: losses.proxy_loss(f, t(B, D), TASK[D])),
     "losses.TwoPointProxy.__call__": lambda t: losses.TwoPointProxy(TASK[1])(t.networks["relu", 1], t(2, 1)),
     "losses.BatchLoss.__call__": lambda t: t.task_results(lambda f, D: losses.BatchLoss(TASK[D])(f, t(B, T, D))),
@@ -240,7 +255,9 @@ CASES: dict[str, Callable[[Things], Any]] = {
 
 EXEMPT = {
     "takes no tensor": (
-        "checks.whole checks.positive checks.one_of activations.activation losses.channel_weights"
+        "linear.moments.check_shapes linear.moments.check_vectors linear.covariance.white"
+        " linear.covariance.autoregressive"
+        " checks.whole checks.positive checks.one_of activations.activation losses.channel_weights"
         " losses.BatchLoss losses.TwoPointProxy tasks.Task recipes.place checkpoints.write_atomically training.Training"
         " training.Training.continues training.first_divergence analysis.chance_ratio"
         " unrolled.Workspace networks.Integrator.extra_repr"
@@ -251,7 +268,7 @@ EXEMPT = {
     "a record or an exception, that does nothing": (
         "networks.Trajectory codes.Codes analysis.Fit analysis.HalfLines analysis.Ratios analysis.Populations"
         " training.History training.TrainingDiverged checkpoints.Checkpoint torch_rnn.TorchNetwork recipes.Place"
-        " recipes.Trained cones.Block cones.Cut"
+        " linear.reduced.Reduced linear.descent.Descent recipes.Trained cones.Block cones.Cut"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"
@@ -289,17 +306,15 @@ def test_nothing_public_is_forgotten():
 
 
 def test_every_module_of_the_physics_is_listed():
-    here = {name for name, _ in inspect.getmembers(importlib.import_module("lib"), inspect.ismodule)}
-    others = {
-        "artifacts",
-        "batch",
-        "ledger",
-        "notebooks",
-        "record",
-        "results",
-        "plotting",
-    }  # plotting moves tensors to the CPU to draw them
-    assert {name for name in here - others if inspect.getfile(importlib.import_module(f"lib.{name}"))} <= set(MODULES)
+    others = "artifacts batch ledger notebooks record results plotting".split()  # plotting moves tensors to the CPU
+    here = {module.name for module in pkgutil.iter_modules(lib.__path__) if not module.ispkg}
+    here |= {
+        f"{package.name}.{module.name}"
+        for package in pkgutil.iter_modules(lib.__path__)
+        if package.ispkg and package.name not in others
+        for module in pkgutil.iter_modules([str(Path(lib.__path__[0]) / package.name)])
+    }
+    assert here - set(others) == set(MODULES)
 
 
 # nn.RNN draws its first weights with CUDA's own generator, which a PyTorch for the CPU does not have
@@ -369,7 +384,7 @@ def test_backward_on_meta(name, D, way, rng):
 def test_targets_and_averaged_loss_backward_on_meta():
     with FakeTensorMode(allow_non_fake_inputs=True):  # torch.tensor makes plain tensors on meta
         W, e = (torch.empty(shape, device="meta", requires_grad=True) for shape in ((N, N), (N,)))
-        losses.averaged_loss(W, e, e, TASK[1]).backward()
+        loss.averaged_loss(W, e[:, None], e[:, None], TASK[1]).backward()
         x = torch.empty(B, T, 2, device="meta", requires_grad=True)
         TASK[2].targets(x).sum().backward()
     assert W.grad is not None and W.grad.device.type == "meta"

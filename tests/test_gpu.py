@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from equations import PAIRS, randn, random_network
@@ -100,5 +101,5 @@ def test_analysis_and_pictures_on_cuda(rng):
     plotting.plot_integral(y[0], y[0], axes[0], output=y[0])
     plotting.plot_currents(y, nu, axes[0], neurons={"positive": 1})
     plotting.plot_singular_values(analysis.singular_values(W), axes[1], outliers=2)
-    plotting.plt.close("all")
+    plt.close("all")
     assert math.isfinite(results[1][0])

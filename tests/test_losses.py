@@ -6,7 +6,7 @@ import torch
 from equations import randn, random_network
 
 from lib.activations import Sigmoid
-from lib.losses import BatchLoss, TwoPointProxy, averaged_loss, batch_loss, channel_weights, proxy_loss
+from lib.losses import BatchLoss, TwoPointProxy, batch_loss, channel_weights, proxy_loss
 from lib.networks import Integrator
 from lib.signals import white_noise
 from lib.tasks import Task
@@ -70,7 +70,7 @@ def test_unknown_normalisations_are_refused():
     with pytest.raises(ValueError, match=message):
         BatchLoss(TASK, "mean")
     with pytest.raises(ValueError, match=message):
-        averaged_loss(torch.eye(2), torch.ones(2), torch.ones(2), Task(0.9), "mean")
+        TwoPointProxy(Task(0.9), "mean")
 
 
 @pytest.mark.parametrize("name", ["relu", "linear", "sigmoid", "tanh"])
@@ -90,58 +90,6 @@ def test_loss_of_a_network_and_its_gradient(name, normalisation, rng):
     weights = [network.W, network.encoders, network.decoders]
     for a, b in zip(torch.autograd.grad(ours, weights), torch.autograd.grad(expected, weights), strict=True):
         torch.testing.assert_close(a, b)
-
-
-# Equation 7
-
-
-@pytest.mark.parametrize("normalisation, power", [("paper", 1), ("authors", 5)])
-def test_averaged_loss_is_the_mean_of_the_batch_loss(normalisation, power, rng):
-    """Monte Carlo; the authors divide one by s^2 T^2 and the other by s^2 T^3."""
-    task = Task(0.8, 1.5, T=5)
-    network = random_network(10, 1, "linear", rng)
-    x = white_noise(40_000, 5, 1, generator=rng)
-    errors = (network.run(x).outputs - task.targets(x)).square().sum(dim=(1, 2))
-    scale = 1 if normalisation == "paper" else 1.5**2 * 5**2
-    loss = averaged_loss(network.W, network.encoders[:, 0], network.decoders[:, 0], task, normalisation)
-    assert abs(errors.mean() / scale - loss).item() < 5 * errors.std().item() / scale / len(errors) ** 0.5
-    batch = BatchLoss(task, normalisation)(network, x)
-    assert (loss / batch).item() == pytest.approx(power, rel=0.1)
-
-
-def test_averaged_loss_by_hand():
-    """W = w, e = 1, d = 1: the moments are the powers of w."""
-    one = torch.ones(1, dtype=torch.float64)
-    loss = averaged_loss(torch.tensor([[0.6]], dtype=torch.float64), one, one, Task(0.5, 2.0, T=2), "paper")
-    assert loss.item() == pytest.approx(2 * (0.6 - 1.0) ** 2 + (0.36 - 0.5) ** 2)
-
-
-def test_averaged_loss_vanishes_at_an_exact_integrator_only(rng):
-    """W = gamma (u v') with v.u = 1, e along u and d along v, d.e = s."""
-    e, d = randn(5, rng=rng), randn(5, rng=rng)
-    task = Task(0.9, float(d @ e) if float(d @ e) > 0 else -float(d @ e), T=6)
-    d = d if float(d @ e) > 0 else -d
-    W = 0.9 * torch.outer(e, d) / (d @ e)
-    assert averaged_loss(W, e, d, task).item() < 1e-25
-    assert averaged_loss(W.T, e, d, task).item() > 1e-6
-
-
-def test_averaged_loss_gradient(rng):
-    W, e, d = randn(3, 3, rng=rng), randn(3, rng=rng), randn(3, rng=rng)
-    inputs = tuple(v.requires_grad_() for v in (W, e, d))
-    assert torch.autograd.gradcheck(lambda *v: averaged_loss(*v, Task(0.9, 1.0, T=4)), inputs)
-
-
-def test_averaged_loss_refuses():
-    W, v = torch.eye(3), torch.ones(3)
-    with pytest.raises(ValueError, match="the averaged loss is for one channel, got 2"):
-        averaged_loss(W, v, v, TASK)
-    with pytest.raises(ValueError, match=r"W must have shape 3 x 3, got \(3, 2\)"):
-        averaged_loss(W[:, :2], v, v, Task(0.9))
-    with pytest.raises(ValueError, match=r"decoder must have shape 3, got \(2,\)"):
-        averaged_loss(W, v, v[:2], Task(0.9))
-    with pytest.raises(ValueError, match=r"encoder must have shape n, got \(3, 1\)"):
-        averaged_loss(W, v[:, None], v, Task(0.9))
 
 
 def test_a_loss_serves_networks_of_different_sizes(rng):
