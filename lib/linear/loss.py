@@ -1,7 +1,7 @@
-r"""The loss of a linear network averaged over all inputs, and its gradient, in closed form (paper, equations 7, 10, 41-43).
+r"""The averaged loss of a linear network and its gradient in closed form (paper, equations 7, 10, 41 to 43).
 
-$$\mathcal{L} = \sum_{q,p=1}^{T} \chi_{qp} \sum_{a,b} w_a\, \Delta_{q,ab}\, \Delta_{p,ab}, \qquad \Delta_q = d^\dagger W^q e -
-\mathrm{diag}(s_c\gamma_c^q)$$
+$$\mathcal{L} = \sum_{q,p=1}^{T} \chi_{qp} \sum_{a,b} w_a\, \Delta_{q,ab}\, \Delta_{p,ab}, \qquad
+\Delta_q = d^\dagger W^q e - \mathrm{diag}(s_c\gamma_c^q)$$
 
 The inputs of different channels are independent. $w_a$ is 1 ("paper") or $1/(s_a^2 T^2)$ ("authors").
 """
