@@ -7,7 +7,7 @@ from lib import checks
 
 
 def covariance(correlations: Tensor) -> Tensor:
-    r"""Matrix $\chi_{qp} = (T + 1 - \max(q, p))\,\langle x_t x_{t+|q-p|}\rangle$ of stationary inputs, $q, p = 1, \ldots, T$.
+    r"""Matrix $\chi_{qp} = (T + 1 - \max(q, p))\,\langle x_t x_{t+|q-p|}\rangle$, $q, p = 1 \ldots T$, stationary inputs.
 
     Args:
         correlations: T numbers, the autocorrelation of the inputs at lags 0 to T - 1.
