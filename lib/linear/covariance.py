@@ -1,4 +1,4 @@
-r"""How much each pair of moments weighs in the averaged loss (paper, section 3.1 and appendix A, equations 7 and 41)."""
+r"""How much each pair of moments weighs in the averaged loss (paper, section 3.1, appendix A; equations 7 and 41)."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from lib import checks
 
 
 def covariance(correlations: Tensor) -> Tensor:
-    r"""Matrix $\chi_{qp} = (T + 1 - \max(q, p))\,\langle x_t x_{t+|q-p|}\rangle$, $q, p = 1 \ldots T$, stationary inputs.
+    r"""Matrix $\chi_{qp} = (T + 1 - \max(q, p))\,\langle x_t x_{t+|q-p|}\rangle$ of stationary inputs.
 
     Args:
         correlations: T numbers, the autocorrelation of the inputs at lags 0 to T - 1.
