@@ -35,12 +35,13 @@ from lib import (
     training,
     unrolled,
 )
-from lib.linear import covariance, descent, loss, manifolds, moments, reduced
+from lib.linear import covariance, curvature, descent, loss, manifolds, moments, reduced
 
 MODULES = (
     "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
     " torch_rnn recipes"
     " linear.moments linear.covariance linear.loss linear.reduced linear.descent linear.manifolds"
+    " linear.curvature"
 ).split()
 aten = torch.ops.aten
 
@@ -251,6 +252,12 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.manifolds.Manifolds.iso_scale": lambda t: t.manifolds().iso_scale(0.3, t(B)),
     "linear.manifolds.Manifolds.along": lambda t: t.manifolds().along(t(B), t(2)),
     "linear.manifolds.Manifolds.place": lambda t: t.manifolds().place(t(B, 2, 2)),
+    "linear.manifolds.Manifolds.left": lambda t: t.manifolds().left(0.3, t(B, 2)),
+    "linear.curvature.derivatives": lambda t: curvature.derivatives(t(B, N, N), t(N, 1), t(N, 1), T),
+    "linear.curvature.hessian": lambda t: curvature.hessian(t(B, N, N), t(N, 1), t(N, 1), T),
+    "linear.curvature.spectrum": lambda t: curvature.spectrum(t(B, 2, 2), t(2, 1), t(2, 1), T),
+    "linear.curvature.null_eigenvalues": lambda t: curvature.null_eigenvalues(t(B, 4)),
+    "linear.curvature.rank_one_spectrum": lambda t: curvature.rank_one_spectrum(t.manifolds(), 0.3, t(B, 2), T),
     "losses.proxy_loss": lambda t: t.task_results(lambda f, D: losses.proxy_loss(f, t(B, D), TASK[D])),
     "losses.TwoPointProxy.__call__": lambda t: losses.TwoPointProxy(TASK[1])(t.networks["relu", 1], t(2, 1)),
     "losses.BatchLoss.__call__": lambda t: t.task_results(lambda f, D: losses.BatchLoss(TASK[D])(f, t(B, T, D))),
@@ -285,6 +292,7 @@ EXEMPT = {
         "networks.Trajectory codes.Codes analysis.Fit analysis.HalfLines analysis.Ratios analysis.Populations"
         " training.History training.TrainingDiverged checkpoints.Checkpoint torch_rnn.TorchNetwork recipes.Place"
         " linear.reduced.Reduced linear.manifolds.Constants linear.manifolds.Place linear.manifolds.Manifolds"
+        " linear.curvature.Positive"
         " linear.descent.Descent recipes.Trained cones.Block cones.Cut"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (
