@@ -35,12 +35,12 @@ from lib import (
     training,
     unrolled,
 )
-from lib.linear import covariance, descent, loss, moments, reduced
+from lib.linear import covariance, descent, loss, manifolds, moments, reduced
 
 MODULES = (
     "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
     " torch_rnn recipes"
-    " linear.moments linear.covariance linear.loss linear.reduced linear.descent"
+    " linear.moments linear.covariance linear.loss linear.reduced linear.descent linear.manifolds"
 ).split()
 aten = torch.ops.aten
 
@@ -170,6 +170,9 @@ class Things:
     def half_lines(self) -> analysis.HalfLines:
         return analysis.HalfLines(self(N), self(N), self(N))
 
+    def manifolds(self) -> manifolds.Manifolds:
+        return manifolds.Manifolds(reduced.reduce(self(N, 1), self(N, 1)), 0.9)
+
     def sampler(self, name: str) -> samplers.MonteCarlo:
         return samplers.sampler(name, B, T, 2, generator=self.generator, device=self.device)
 
@@ -235,6 +238,19 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.reduced.Reduced.lift": lambda t: reduced.reduce(t(N, 1), t(N, 1)).lift(t(2, 2)),
     "linear.reduced.Reduced.project": lambda t: reduced.reduce(t(N, 1), t(N, 1)).project(t(N, N)),
     "linear.descent.descend": lambda t: descent.descend(t(N, N), t(N, 1), t(N, 1), TASK[1], lr=0.1, n_steps=2).W,
+    "linear.manifolds.printed_constants": lambda t: manifolds.printed_constants(t(B), t(B), t(B)),
+    "linear.manifolds.Manifolds.matrix": lambda t: t.manifolds().matrix(0.3, t(B), 0.2),
+    "linear.manifolds.Manifolds.through": lambda t: t.manifolds().through(t(B), t(2), t(B, 2)),
+    "linear.manifolds.Manifolds.sheet": lambda t: t.manifolds().sheet(t(B), 0.2),
+    "linear.manifolds.Manifolds.m_alpha": lambda t: t.manifolds().m_alpha(0.3, t(B)),
+    "linear.manifolds.Manifolds.m_beta": lambda t: t.manifolds().m_beta(0.3, t(B)),
+    "linear.manifolds.Manifolds.crossing": lambda t: t.manifolds().crossing(t(B)),
+    "linear.manifolds.Manifolds.first_weight": lambda t: t.manifolds().first_weight(0.3, t(B)),
+    "linear.manifolds.Manifolds.second_weight": lambda t: t.manifolds().second_weight(0.3, t(B)),
+    "linear.manifolds.Manifolds.beta": lambda t: t.manifolds().beta(0.3, t(B)),
+    "linear.manifolds.Manifolds.iso_scale": lambda t: t.manifolds().iso_scale(0.3, t(B)),
+    "linear.manifolds.Manifolds.along": lambda t: t.manifolds().along(t(B), t(2)),
+    "linear.manifolds.Manifolds.place": lambda t: t.manifolds().place(t(B, 2, 2)),
     "losses.proxy_loss": lambda t: t.task_results(lambda f, D: losses.proxy_loss(f, t(B, D), TASK[D])),
     "losses.TwoPointProxy.__call__": lambda t: losses.TwoPointProxy(TASK[1])(t.networks["relu", 1], t(2, 1)),
     "losses.BatchLoss.__call__": lambda t: t.task_results(lambda f, D: losses.BatchLoss(TASK[D])(f, t(B, T, D))),
@@ -268,7 +284,8 @@ EXEMPT = {
     "a record or an exception, that does nothing": (
         "networks.Trajectory codes.Codes analysis.Fit analysis.HalfLines analysis.Ratios analysis.Populations"
         " training.History training.TrainingDiverged checkpoints.Checkpoint torch_rnn.TorchNetwork recipes.Place"
-        " linear.reduced.Reduced linear.descent.Descent recipes.Trained cones.Block cones.Cut"
+        " linear.reduced.Reduced linear.manifolds.Constants linear.manifolds.Place linear.manifolds.Manifolds"
+        " linear.descent.Descent recipes.Trained cones.Block cones.Cut"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"
