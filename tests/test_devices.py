@@ -35,12 +35,14 @@ from lib import (
     training,
     unrolled,
 )
-from lib.linear import covariance, descent, loss, moments, reduced
+from lib.linear import channels as linear_channels
+from lib.linear import covariance, descent, loss, moments, reduced, special, words
 
 MODULES = (
     "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
     " torch_rnn recipes"
     " linear.moments linear.covariance linear.loss linear.reduced linear.descent"
+    " linear.words linear.special linear.channels"
 ).split()
 aten = torch.ops.aten
 
@@ -235,6 +237,19 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.reduced.Reduced.lift": lambda t: reduced.reduce(t(N, 1), t(N, 1)).lift(t(2, 2)),
     "linear.reduced.Reduced.project": lambda t: reduced.reduce(t(N, 1), t(N, 1)).project(t(N, N)),
     "linear.descent.descend": lambda t: descent.descend(t(N, N), t(N, 1), t(N, 1), TASK[1], lr=0.1, n_steps=2).W,
+    "linear.words.words": lambda t: words.words(t(N, N), t(N, 1), t(N, 1), 1),
+    "linear.special.single_step_weight": lambda t: special.single_step_weight(
+        t(N, 1), t(N, 1), tasks.Task(0.9, T=1), lr=0.1, steps=t(T)
+    ),
+    "linear.special.single_step_limit": lambda t: special.single_step_limit(t(N, 1), t(N, 1)),
+    "linear.special.single_step_moments": lambda t: special.single_step_moments(
+        t(N, 1), t(N, 1), tasks.Task(0.9, T=1), T
+    ),
+    "linear.special.realised": lambda t: special.realised(t(N, 1), t(N, 1), tasks.Task(0.9, T=1)),
+    "linear.channels.integrator": lambda t: linear_channels.integrator(t(B, N, 2), t(B, N, 2), TASK[2]),
+    "linear.channels.Modes.W": lambda t: linear_channels.Modes(t(N, 2), t(N, 2)).W,
+    "linear.channels.eigenmodes": lambda t: linear_channels.eigenmodes(t(B, N, N), 2),
+    "linear.channels.cross_talk": lambda t: linear_channels.cross_talk(t(N, 2), t(N, 2), t(N, 2), t(N, 2)),
     "losses.proxy_loss": lambda t: t.task_results(lambda f, D: losses.proxy_loss(f, t(B, D), TASK[D])),
     "losses.TwoPointProxy.__call__": lambda t: losses.TwoPointProxy(TASK[1])(t.networks["relu", 1], t(2, 1)),
     "losses.BatchLoss.__call__": lambda t: t.task_results(lambda f, D: losses.BatchLoss(TASK[D])(f, t(B, T, D))),
@@ -255,6 +270,7 @@ CASES: dict[str, Callable[[Things], Any]] = {
 
 EXEMPT = {
     "takes no tensor": (
+        "linear.special.descent_polynomial linear.special.slope_at_integrator linear.special.real_roots "
         "linear.moments.check_shapes linear.moments.check_vectors linear.covariance.white"
         " linear.covariance.autoregressive"
         " checks.whole checks.positive checks.one_of activations.activation losses.channel_weights"
@@ -268,11 +284,15 @@ EXEMPT = {
     "a record or an exception, that does nothing": (
         "networks.Trajectory codes.Codes analysis.Fit analysis.HalfLines analysis.Ratios analysis.Populations"
         " training.History training.TrainingDiverged checkpoints.Checkpoint torch_rnn.TorchNetwork recipes.Place"
-        " linear.reduced.Reduced linear.descent.Descent recipes.Trained cones.Block cones.Cut"
+        " linear.reduced.Reduced linear.descent.Descent linear.special.Realised linear.channels.Modes"
+        " linear.channels.Eigenmodes linear.channels.CrossTalk recipes.Trained cones.Block cones.Cut"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"
         " codes.channel_supports samplers.MonteCarlo.draw samplers.Antithetic.draw samplers.Sobol.draw"
+    ),
+    "looks at ranks, or searches with scipy: of single networks, on the CPU": (
+        "linear.channels.minimal_neurons linear.channels.minimal_directions linear.channels.best_residual"
     ),
     "losses are kept on the CPU": "training.History.steps_to",
     "needs gradients or numbers: on meta and on a GPU below": (

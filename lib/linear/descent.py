@@ -66,7 +66,7 @@ def descend(
     kept = set(range(0, n_steps + 1, record) if isinstance(record, int) else record) | {n_steps}
     rate = lr[..., None, None] if isinstance(lr, Tensor) else lr
     W = W.detach().clone()
-    adam = torch.optim.Adam([W], lr=float(lr)) if optimiser == "adam" else None
+    adam = torch.optim.Adam([W], lr=float(lr), fused=True) if optimiser == "adam" else None
     losses, steps, weights = [], [], []
     for step in range(n_steps + 1):
         if step in kept or stop_loss > 0:
