@@ -247,7 +247,6 @@ CASES: dict[str, Callable[[Things], Any]] = {
     ),
     "linear.special.realised": lambda t: special.realised(t(N, 1), t(N, 1), tasks.Task(0.9, T=1)),
     "linear.channels.integrator": lambda t: linear_channels.integrator(t(B, N, 2), t(B, N, 2), TASK[2]),
-    "linear.channels.Modes.W": lambda t: linear_channels.Modes(t(N, 2), t(N, 2)).W,
     "linear.channels.eigenmodes": lambda t: linear_channels.eigenmodes(t(B, N, N), 2),
     "linear.channels.cross_talk": lambda t: linear_channels.cross_talk(t(N, 2), t(N, 2), t(N, 2), t(N, 2)),
     "losses.proxy_loss": lambda t: t.task_results(lambda f, D: losses.proxy_loss(f, t(B, D), TASK[D])),

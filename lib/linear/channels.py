@@ -150,7 +150,7 @@ def eigenmodes(W: Tensor, count: int) -> Eigenmodes:
         values, vectors = torch.linalg.eig(side)
         largest = values.abs().argsort(dim=-1, descending=True)[..., :count]
         values = values.gather(-1, largest)
-        if (values.imag.abs().max() > 1e-9 * values.abs().max()).item():
+        if not (values.imag.abs().max() <= 1e-9 * values.abs().max()).item():
             raise ValueError(f"expected {count} real leading eigenvalues, got complex ones")
         values, order = values.real.sort(dim=-1, descending=True)
         order = largest.gather(-1, order)

@@ -49,14 +49,14 @@ def single_step_limit(encoders: Tensor, decoders: Tensor) -> Tensor:
 
 
 def single_step_moments(encoders: Tensor, decoders: Tensor, task: Task, orders: int) -> Tensor:
-    r"""Moments after training on T = 1, `... x orders`: $\mu_k = s\gamma\, (s\gamma\, e^\dagger d / |e|^2|d|^2)^{k-1}$."""
+    r"""Moments after training on T = 1: $\mu_k = s\gamma\, (s\gamma\, e^\dagger d / |e|^2|d|^2)^{k-1}$, `... x orders`."""
     s, gamma = _single(task)
     k = torch.arange(checks.whole("orders", orders, 1), dtype=encoders.dtype, device=encoders.device)
     return s * gamma * realised(encoders, decoders, task).decay[..., None] ** k
 
 
 def realised(encoders: Tensor, decoders: Tensor, task: Task) -> Realised:
-    r"""Decay $s\gamma\, e^\dagger d/|e|^2|d|^2$ and scale $|e|^2|d|^2/e^\dagger d$ after training on T = 1 (erratum E7).
+    r"""Decay $s\gamma\, e^\dagger d/|e|^2|d|^2$ and scale $|e|^2|d|^2/e^\dagger d$ after training on T = 1 (E7).
 
     Neither is what was asked for, only their product is. Orthogonal vectors have decay 0 and an infinite scale: a
     network that answers the newest input and remembers nothing.
