@@ -178,6 +178,30 @@ FAULTS = {
         "pass",
         "test_checkpoints.py::test_interrupted_anywhere_it_continues_bit_for_bit",
     ),
+    "words of W alone, without its transpose": Fault(
+        "linear/words.py",
+        "torch.cat([W @ level, W.mT @ level], dim=-1)",
+        "torch.cat([W @ level, W @ level], dim=-1)",
+        "test_linear_words.py::test_basis_is_orthonormal_and_holds_the_words",
+    ),
+    "the slope of the descent polynomial lacks a power of k": Fault(
+        "linear/special.py",
+        "(k**2 * (task.T + 1 - k)",
+        "(k * (task.T + 1 - k)",
+        "test_linear_special.py::test_the_slope_is_the_derivative_of_the_polynomial",
+    ),
+    "readers without the scales": Fault(
+        "linear/channels.py",
+        "torch.cat([torch.diag(S), one], dim=-1)",
+        "torch.cat([one, one], dim=-1)",
+        "test_linear_channels.py::test_the_three_conditions",
+    ),
+    "D neurons are enough for D channels": Fault(
+        "linear/channels.py",
+        "return task.D + _rank(_defect(encoders, decoders, task))",
+        "return task.D",
+        "test_linear_channels.py::test_it_exists_from_the_minimal_number_of_neurons",
+    ),
 }
 
 

@@ -77,7 +77,7 @@ def descend(
     rate = lr.to(W).expand(sweep.batch).reshape(-1, 1, 1) if isinstance(lr, Tensor) else lr
     if optimiser == "sgd":
         sweep.gain *= rate  # so that the slope is a step
-    adam = torch.optim.Adam([sweep.W], lr=float(lr)) if optimiser == "adam" else None
+    adam = torch.optim.Adam([sweep.W], lr=float(lr), fused=True) if optimiser == "adam" else None
     losses, steps, weights = [], [], []
     for step in range(n_steps + 1):
         sweep.forward()
