@@ -35,12 +35,12 @@ from lib import (
     training,
     unrolled,
 )
-from lib.linear import covariance, descent, loss, moments, reduced
+from lib.linear import covariance, descent, hessian, loss, moments, reduced
 
 MODULES = (
     "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
     " torch_rnn recipes"
-    " linear.moments linear.covariance linear.loss linear.reduced linear.descent"
+    " linear.moments linear.covariance linear.loss linear.hessian linear.reduced linear.descent"
 ).split()
 aten = torch.ops.aten
 
@@ -231,6 +231,18 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.loss.averaged_loss": lambda t: loss.averaged_loss(t(N, N), t(N, 2), t(N, 2), TASK[2]),
     "linear.loss.gradient": lambda t: loss.gradient(t(N, N), t(N, 2), t(N, 2), TASK[2], chi=t(T, T)),
     "linear.loss.moment_errors": lambda t: loss.moment_errors(t(N, N), t(N, 2), t(N, 2), TASK[2]),
+    "linear.loss.weigh": lambda t: loss.weigh(t(T, 2, 2), TASK[2]),
+    "linear.loss.weighted_errors": lambda t: loss.weighted_errors(
+        t(B, T, 2, 2), TASK[2], chi=None, normalisation="authors"
+    ),
+    "linear.loss.contract": lambda t: loss.contract(t(T, N, 2), t(T, 2, 2)),
+    "linear.loss.side_by_side": lambda t: loss.side_by_side(t(T, N, 2)),
+    "linear.hessian.hessian": lambda t: hessian.hessian(t(N, N), t(N, 2), t(N, 2), TASK[2]),
+    "linear.hessian.gauss_newton": lambda t: hessian.gauss_newton(t(N, N), t(N, 2), t(N, 2), TASK[2]),
+    "linear.hessian.hessian_product": lambda t: hessian.hessian_product(t(N, N), t(N, 2), t(N, 2), t(B, N, N), TASK[2]),
+    "linear.hessian.derivatives": lambda t: hessian.derivatives(t(N, N), t(N, 2), t(N, 2), T),
+    "linear.hessian.curvatures": lambda t: hessian.curvatures(t(N, N), t(N, 2), t(N, 2), TASK[2]),
+    "linear.hessian.eigenvalues": lambda t: hessian.eigenvalues(t(N, N, N, N)),
     "linear.reduced.reduce": lambda t: reduced.reduce(t(N, 2), t(N, 2)),
     "linear.reduced.Reduced.lift": lambda t: reduced.reduce(t(N, 1), t(N, 1)).lift(t(2, 2)),
     "linear.reduced.Reduced.project": lambda t: reduced.reduce(t(N, 1), t(N, 1)).project(t(N, N)),
@@ -256,7 +268,7 @@ CASES: dict[str, Callable[[Things], Any]] = {
 EXEMPT = {
     "takes no tensor": (
         "linear.moments.check_shapes linear.moments.check_vectors linear.covariance.white"
-        " linear.covariance.autoregressive"
+        " linear.covariance.autoregressive linear.loss.check_task"
         " checks.whole checks.positive checks.one_of activations.activation losses.channel_weights"
         " losses.BatchLoss losses.TwoPointProxy tasks.Task recipes.place checkpoints.write_atomically training.Training"
         " training.Training.continues training.first_divergence analysis.chance_ratio"
