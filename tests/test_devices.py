@@ -35,12 +35,13 @@ from lib import (
     training,
     unrolled,
 )
-from lib.linear import covariance, descent, hessian, loss, moments, reduced
+from lib.linear import conditions, covariance, descent, hessian, loss, moments, reduced, spectrum
 
 MODULES = (
     "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
     " torch_rnn recipes"
-    " linear.moments linear.covariance linear.loss linear.hessian linear.reduced linear.descent"
+    " linear.moments linear.covariance linear.loss linear.reduced linear.descent"
+    " linear.hessian linear.spectrum linear.conditions"
 ).split()
 aten = torch.ops.aten
 
@@ -236,13 +237,21 @@ CASES: dict[str, Callable[[Things], Any]] = {
         t(B, T, 2, 2), TASK[2], chi=None, normalisation="authors"
     ),
     "linear.loss.contract": lambda t: loss.contract(t(T, N, 2), t(T, 2, 2)),
-    "linear.loss.side_by_side": lambda t: loss.side_by_side(t(T, N, 2)),
+    "linear.loss.rows": lambda t: loss.rows(t(T, N, 2)),
     "linear.hessian.hessian": lambda t: hessian.hessian(t(N, N), t(N, 2), t(N, 2), TASK[2]),
     "linear.hessian.gauss_newton": lambda t: hessian.gauss_newton(t(N, N), t(N, 2), t(N, 2), TASK[2]),
     "linear.hessian.hessian_product": lambda t: hessian.hessian_product(t(N, N), t(N, 2), t(N, 2), t(B, N, N), TASK[2]),
     "linear.hessian.derivatives": lambda t: hessian.derivatives(t(N, N), t(N, 2), t(N, 2), T),
     "linear.hessian.curvatures": lambda t: hessian.curvatures(t(N, N), t(N, 2), t(N, 2), TASK[2]),
     "linear.hessian.eigenvalues": lambda t: hessian.eigenvalues(t(N, N, N, N)),
+    "linear.spectrum.modes": lambda t: spectrum.modes(t(N, N), t(N, 2), t(N, 2)),
+    "linear.spectrum.polynomial_sides": lambda t: spectrum.polynomial_sides(
+        t(T), spectrum.modes(t(N, N), t(N, 2), t(N, 2)), TASK[2]
+    ),
+    "linear.spectrum.realise": lambda t: spectrum.realise(t(N, N), *(t(N, 2) for _ in range(4)), t(N, N)),
+    "linear.conditions.examine": lambda t: [
+        conditions.examine(t(N, N), t(N, 2), t(N, 2), task) for task in (None, TASK[2])
+    ],
     "linear.reduced.reduce": lambda t: reduced.reduce(t(N, 2), t(N, 2)),
     "linear.reduced.Reduced.lift": lambda t: reduced.reduce(t(N, 1), t(N, 1)).lift(t(2, 2)),
     "linear.reduced.Reduced.project": lambda t: reduced.reduce(t(N, 1), t(N, 1)).project(t(N, N)),
@@ -268,7 +277,7 @@ CASES: dict[str, Callable[[Things], Any]] = {
 EXEMPT = {
     "takes no tensor": (
         "linear.moments.check_shapes linear.moments.check_vectors linear.covariance.white"
-        " linear.covariance.autoregressive linear.loss.check_task"
+        " linear.covariance.autoregressive linear.loss.check_task linear.conditions.sufficient_length"
         " checks.whole checks.positive checks.one_of activations.activation losses.channel_weights"
         " losses.BatchLoss losses.TwoPointProxy tasks.Task recipes.place checkpoints.write_atomically training.Training"
         " training.Training.continues training.first_divergence analysis.chance_ratio"
@@ -280,12 +289,14 @@ EXEMPT = {
     "a record or an exception, that does nothing": (
         "networks.Trajectory codes.Codes analysis.Fit analysis.HalfLines analysis.Ratios analysis.Populations"
         " training.History training.TrainingDiverged checkpoints.Checkpoint torch_rnn.TorchNetwork recipes.Place"
-        " linear.reduced.Reduced linear.descent.Descent recipes.Trained cones.Block cones.Cut"
+        " linear.reduced.Reduced linear.descent.Descent linear.spectrum.Modes linear.spectrum.Cluster"
+        " linear.conditions.Examination recipes.Trained cones.Block cones.Cut"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"
         " codes.channel_supports samplers.MonteCarlo.draw samplers.Antithetic.draw samplers.Sobol.draw"
     ),
+    "computes on the CPU, by scipy": "linear.spectrum.clusters linear.spectrum.shortfall",
     "losses are kept on the CPU": "training.History.steps_to",
     "needs gradients or numbers: on meta and on a GPU below": (
         "training.train recipes.train_integrator checkpoints.save_checkpoint checkpoints.load_checkpoint"

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lib import checks
-from lib.linear.loss import contract, moment_errors, side_by_side, weighted_errors
+from lib.linear.loss import contract, moment_errors, rows, weighted_errors
 from lib.linear.moments import check_shapes, images
 from lib.tasks import Task
 
@@ -32,7 +32,8 @@ def hessian(
     r"""Second derivatives of `averaged_loss` in W, `... x n x n x n x n`, for small n.
 
     $$\sum_q \langle G_q, \partial^2 \mu_q \rangle_{ij,kl}
-    = \sum_{b=0}^{T-2} (R_b)_{il} (W^b)_{jk} + (R_b)_{kj} (W^b)_{li}, \qquad R_b = \sum_{k,j} Z_k\, G_{k+b+j+2}\, E_j^\dagger$$
+    = \sum_{b=0}^{T-2} (R_b)_{il} (W^b)_{jk} + (R_b)_{kj} (W^b)_{li}, \quad
+    R_b = \sum_{k,j} Z_k\, G_{k+b+j+2}\, E_j^\dagger$$
 
     The arguments are those of `averaged_loss`.
 
@@ -47,7 +48,7 @@ def hessian(
     for b in range(task.T - 1):
         later = 2 * weighted[..., b + 1 :, :, :]  # G_{b+2} to G_T
         m = later.shape[-3]
-        R = contract(Z[..., :m, :, :], later) @ side_by_side(E[..., :m, :, :]).mT
+        R = contract(Z[..., :m, :, :], later).mT @ rows(E[..., :m, :, :])
         first = first + torch.einsum("...il,...jk->...ijkl", R, power) + torch.einsum("...kj,...li->...ijkl", R, power)
         power = power @ W
     return first
@@ -97,7 +98,7 @@ def hessian_product(
     errors = torch.einsum("...na,...qnb->...qab", decoders, dE[..., 1:, :, :])
     change = weighted_errors(errors, task, chi=chi, normalisation=normalisation)
     left, right = contract(dZ, 2 * weighted) + contract(Z, 2 * change), contract(Z, 2 * weighted)
-    return left @ side_by_side(E[..., :-1, :, :]).mT + right @ side_by_side(dE[..., :-1, :, :]).mT
+    return left.mT @ rows(E[..., :-1, :, :]) + right.mT @ rows(dE[..., :-1, :, :])
 
 
 def derivatives(W: Tensor, encoders: Tensor, decoders: Tensor, orders: int) -> Tensor:
@@ -128,7 +129,7 @@ def curvatures(
     sides = []
     for vectors, operator in ((decoders, W.mT), (encoders, W)):
         found = images(operator, vectors, task.T)
-        small = torch.linalg.qr(side_by_side(found), mode="r").R  # the same vectors in their own basis
+        small = torch.linalg.qr(rows(found).mT, mode="r").R  # the same vectors in their own basis
         sides.append(small.unflatten(-1, (task.T, vectors.shape[-1])).movedim(-2, -3))
     J = _derivatives(*sides)
     gram = torch.einsum("...qabij,...pcdij->...qabpcd", J, J).flatten(-6, -4).flatten(-3, -1)  # ... TD^2 TD^2

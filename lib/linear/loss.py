@@ -63,7 +63,7 @@ def gradient(
     Z = images(W.mT, decoders, task.T)  # ... T n D, W'^k d
     found = torch.einsum("...na,...qnb->...qab", decoders, E[..., 1:, :, :])
     _, weighted = weigh(found, task, chi=chi, normalisation=normalisation)
-    return contract(Z, 2 * weighted) @ side_by_side(E[..., :-1, :, :]).mT
+    return contract(Z, 2 * weighted).mT @ rows(E[..., :-1, :, :])
 
 
 def moment_errors(
@@ -107,15 +107,15 @@ def check_task(task: Task, D: int, normalisation: str) -> None:
 
 
 def contract(Z: Tensor, G: Tensor) -> Tensor:
-    r"""$\sum_{k < T - j} Z_k G_{k+j+1}$ for j = 0 to T - 1 side by side, `... x n x TD`, from `... x T x n x D`.
+    r"""$\sum_{k < T - j} G_{k+j+1}^\dagger Z_k^\dagger$ for j = 0 to T - 1, `... x TD x n`, from `... x T x n x D`.
 
     G is `... x T x D x D` and begins with $G_1$; beyond T it is zero.
     """
     k = torch.arange(G.shape[-3], device=G.device)
-    G = torch.cat([G, torch.zeros_like(G)], dim=-3)[..., k[:, None] + k, :, :]  # ... T T D D, G_{k+j+1}
-    return torch.einsum("...knd,...kjdb->...njb", Z, G).flatten(-2)
+    G = torch.cat([G, torch.zeros_like(G)], dim=-3)[..., k[:, None] + k, :, :]  # ... k j D D
+    return G.transpose(-3, -2).flatten(-4, -3).flatten(-2).mT @ rows(Z)
 
 
-def side_by_side(E: Tensor) -> Tensor:
-    """`... x n x TD` from `... x T x n x D`."""
-    return E.movedim(-3, -2).flatten(-2)
+def rows(vectors: Tensor) -> Tensor:
+    """`... x TD x n` from `... x T x n x D`."""
+    return vectors.mT.flatten(-3, -2)
