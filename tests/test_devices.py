@@ -35,7 +35,20 @@ from lib import (
     unrolled,
 )
 from lib.linear import channels as linear_channels
-from lib.linear import covariance, curvature, descent, loss, manifolds, moments, reduced, special, words
+from lib.linear import (
+    conditions,
+    covariance,
+    curvature,
+    descent,
+    hessian,
+    loss,
+    manifolds,
+    moments,
+    reduced,
+    special,
+    spectrum,
+    words,
+)
 
 OTHERS = "artifacts batch ledger notebooks record results plotting".split()  # plotting moves tensors to the CPU
 MODULES = sorted(
@@ -235,6 +248,26 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.loss.averaged_loss": lambda t: loss.averaged_loss(t(N, N), t(N, 2), t(N, 2), TASK[2]),
     "linear.loss.gradient": lambda t: loss.gradient(t(N, N), t(N, 2), t(N, 2), TASK[2], chi=t(T, T)),
     "linear.loss.moment_errors": lambda t: loss.moment_errors(t(N, N), t(N, 2), t(N, 2), TASK[2]),
+    "linear.loss.weigh": lambda t: loss.weigh(t(T, 2, 2), TASK[2]),
+    "linear.loss.weighted_errors": lambda t: loss.weighted_errors(
+        t(B, T, 2, 2), TASK[2], chi=None, normalisation="authors"
+    ),
+    "linear.loss.contract": lambda t: loss.contract(t(T, N, 2), t(T, 2, 2)),
+    "linear.loss.rows": lambda t: loss.rows(t(T, N, 2)),
+    "linear.hessian.hessian": lambda t: hessian.hessian(t(N, N), t(N, 2), t(N, 2), TASK[2]),
+    "linear.hessian.gauss_newton": lambda t: hessian.gauss_newton(t(N, N), t(N, 2), t(N, 2), TASK[2]),
+    "linear.hessian.hessian_product": lambda t: hessian.hessian_product(t(N, N), t(N, 2), t(N, 2), t(B, N, N), TASK[2]),
+    "linear.hessian.derivatives": lambda t: hessian.derivatives(t(N, N), t(N, 2), t(N, 2), T),
+    "linear.hessian.curvatures": lambda t: hessian.curvatures(t(N, N), t(N, 2), t(N, 2), TASK[2]),
+    "linear.hessian.eigenvalues": lambda t: hessian.eigenvalues(t(N, N, N, N)),
+    "linear.spectrum.modes": lambda t: spectrum.modes(t(N, N), t(N, 2), t(N, 2)),
+    "linear.spectrum.polynomial_sides": lambda t: spectrum.polynomial_sides(
+        t(T), spectrum.modes(t(N, N), t(N, 2), t(N, 2)), TASK[2]
+    ),
+    "linear.spectrum.realise": lambda t: spectrum.realise(t(N, N), *(t(N, 2) for _ in range(4)), t(N, N)),
+    "linear.conditions.examine": lambda t: [
+        conditions.examine(t(N, N), t(N, 2), t(N, 2), task) for task in (None, TASK[2])
+    ],
     "linear.reduced.reduce": lambda t: reduced.reduce(t(N, 2), t(N, 2)),
     "linear.reduced.Reduced.lift": lambda t: reduced.reduce(t(N, 1), t(N, 1)).lift(t(2, 2)),
     "linear.reduced.Reduced.project": lambda t: reduced.reduce(t(N, 1), t(N, 1)).project(t(N, N)),
@@ -292,7 +325,7 @@ EXEMPT = {
     "takes no tensor": (
         "linear.special.descent_polynomial linear.special.slope_at_integrator linear.special.real_roots "
         "linear.moments.check_shapes linear.moments.check_vectors linear.covariance.white"
-        " linear.covariance.autoregressive"
+        " linear.covariance.autoregressive linear.loss.check_task linear.conditions.sufficient_length"
         " checks.whole checks.positive checks.one_of activations.activation losses.channel_weights"
         " losses.BatchLoss losses.TwoPointProxy tasks.Task recipes.place checkpoints.write_atomically training.Training"
         " training.Training.continues training.first_divergence analysis.chance_ratio"
@@ -307,7 +340,8 @@ EXEMPT = {
         " linear.reduced.Reduced linear.manifolds.Constants linear.manifolds.Place"
         " linear.manifolds.Manifolds linear.curvature.Positive linear.descent.Descent recipes.Trained"
         " cones.Block cones.Cut linear.special.Realised linear.channels.Modes linear.channels.Eigenmodes"
-        " linear.channels.CrossTalk"
+        " linear.channels.CrossTalk linear.spectrum.Modes linear.spectrum.Cluster"
+        " linear.conditions.Examination"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"
@@ -316,6 +350,7 @@ EXEMPT = {
     "looks at ranks, or searches with scipy: of single networks, on the CPU": (
         "linear.channels.minimal_neurons linear.channels.minimal_directions linear.channels.best_residual"
     ),
+    "computes on the CPU, by scipy": "linear.spectrum.clusters linear.spectrum.shortfall",
     "losses are kept on the CPU": "training.History.steps_to",
     "needs gradients or numbers: on meta and on a GPU below": (
         "training.train recipes.train_integrator checkpoints.save_checkpoint checkpoints.load_checkpoint"
