@@ -253,6 +253,8 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.manifolds.Manifolds.along": lambda t: t.manifolds().along(t(B), t(2)),
     "linear.manifolds.Manifolds.place": lambda t: t.manifolds().place(t(B, 2, 2)),
     "linear.manifolds.Manifolds.left": lambda t: t.manifolds().left(0.3, t(B, 2)),
+    "linear.manifolds.Manifolds.symmetric": lambda t: t.manifolds().symmetric(0.3 * t(B)),
+    "linear.curvature.best_condition": lambda t: curvature.best_condition(t.manifolds(), t(B), T),
     "linear.curvature.derivatives": lambda t: curvature.derivatives(t(B, N, N), t(N, 1), t(N, 1), T),
     "linear.curvature.hessian": lambda t: curvature.hessian(t(B, N, N), t(N, 1), t(N, 1), T),
     "linear.curvature.spectrum": lambda t: curvature.spectrum(t(B, 2, 2), t(2, 1), t(2, 1), T),
@@ -292,7 +294,7 @@ EXEMPT = {
         "networks.Trajectory codes.Codes analysis.Fit analysis.HalfLines analysis.Ratios analysis.Populations"
         " training.History training.TrainingDiverged checkpoints.Checkpoint torch_rnn.TorchNetwork recipes.Place"
         " linear.reduced.Reduced linear.manifolds.Constants linear.manifolds.Place linear.manifolds.Manifolds"
-        " linear.curvature.Positive"
+        " linear.curvature.Positive linear.curvature.Best"
         " linear.descent.Descent recipes.Trained cones.Block cones.Cut"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (

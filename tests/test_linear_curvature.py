@@ -5,7 +5,7 @@ import torch
 from equations import randn
 
 from lib.linear.covariance import autoregressive, white
-from lib.linear.curvature import derivatives, hessian, null_eigenvalues, rank_one_spectrum, spectrum
+from lib.linear.curvature import best_condition, derivatives, hessian, null_eigenvalues, rank_one_spectrum, spectrum
 from lib.linear.loss import averaged_loss
 from lib.linear.manifolds import Manifolds
 from lib.linear.moments import moments
@@ -106,6 +106,27 @@ def test_closed_form_of_other_vectors_of_the_same_weights(rng):
         rtol=1e-7,
         atol=0,
     )
+
+
+def test_best_condition_is_the_minimum_of_a_fine_grid(rng):
+    m = manifolds(rng, 3, 1)
+    scale = torch.tensor([0.02, 0.3, 1.0, 5.0], dtype=torch.float64)
+    best = best_condition(m, scale, 3)
+    assert best.condition.shape == (3, 4) and best.right.shape == (3, 4, 2)
+    at = rank_one_spectrum(m, scale, best.right, 3).condition
+    torch.testing.assert_close(at, best.condition, rtol=1e-9, atol=0)
+    angles = torch.linspace(0, torch.pi, 100_001, dtype=torch.float64)[:-1]
+    wide = Manifolds(type(m.small)(*(part[:, None] for part in m.small)), GAMMA)
+    fine = rank_one_spectrum(wide, scale[:, None], torch.stack([angles.cos(), angles.sin()], dim=-1), 3).condition
+    lowest = fine.nan_to_num(nan=torch.inf).amin(dim=-1)
+    assert (best.condition <= lowest * (1 + 1e-9)).all()
+    torch.testing.assert_close(best.condition, lowest, rtol=1e-3, atol=0)
+
+
+def test_best_condition_of_one(rng):
+    m = manifolds(rng)
+    best = best_condition(m, 0.7, 3)
+    assert best.condition.shape == () and best.right.shape == (2,)
 
 
 @pytest.mark.parametrize(
