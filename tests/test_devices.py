@@ -294,7 +294,7 @@ EXEMPT = {
         "networks.Trajectory codes.Codes analysis.Fit analysis.HalfLines analysis.Ratios analysis.Populations"
         " training.History training.TrainingDiverged checkpoints.Checkpoint torch_rnn.TorchNetwork recipes.Place"
         " linear.reduced.Reduced linear.manifolds.Constants linear.manifolds.Place linear.manifolds.Manifolds"
-        " linear.curvature.Positive linear.curvature.Best"
+        " linear.curvature.Positive linear.curvature.Best linear.curvature.Valley"
         " linear.descent.Descent recipes.Trained cones.Block cones.Cut"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (
@@ -302,6 +302,7 @@ EXEMPT = {
         " codes.channel_supports samplers.MonteCarlo.draw samplers.Antithetic.draw samplers.Sobol.draw"
     ),
     "losses are kept on the CPU": "training.History.steps_to",
+    "describes a curve in plain numbers": "linear.curvature.valley",
     "needs gradients or numbers: on meta and on a GPU below": (
         "training.train recipes.train_integrator checkpoints.save_checkpoint checkpoints.load_checkpoint"
     ),

@@ -5,7 +5,15 @@ import torch
 from equations import randn
 
 from lib.linear.covariance import autoregressive, white
-from lib.linear.curvature import best_condition, derivatives, hessian, null_eigenvalues, rank_one_spectrum, spectrum
+from lib.linear.curvature import (
+    best_condition,
+    derivatives,
+    hessian,
+    null_eigenvalues,
+    rank_one_spectrum,
+    spectrum,
+    valley,
+)
 from lib.linear.loss import averaged_loss
 from lib.linear.manifolds import Manifolds
 from lib.linear.moments import moments
@@ -127,6 +135,19 @@ def test_best_condition_of_one(rng):
     m = manifolds(rng)
     best = best_condition(m, 0.7, 3)
     assert best.condition.shape == () and best.right.shape == (2,)
+
+
+def test_valley_by_hand():
+    """A minimum at 1 with slopes -2 and 3; what lies beyond a divergence does not count."""
+    x = torch.linspace(-3, 3, 13, dtype=torch.float64)
+    condition = torch.exp(torch.where(x < 0, -2 * x, 3 * x) + 1)
+    condition[:3] = 100.0
+    found = valley(x.exp(), condition, x[2].exp().item())
+    assert found == pytest.approx((1.0, torch.e, -2.0, 3.0))
+    mirrored = valley(1 / x.exp().flip(0), condition.flip(0), 1 / x[2].exp().item())
+    assert mirrored == pytest.approx((1.0, torch.e, -3.0, 2.0))
+    with pytest.raises(ValueError, match="below the minimum, got 1"):
+        valley(x.exp(), x, -1.0)
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,34 @@ def _turned(e: Tensor, angles: Tensor) -> Tensor:
     return angles.cos()[..., None] * unit + angles.sin()[..., None] * torch.stack([-unit[..., 1], unit[..., 0]], dim=-1)
 
 
+class Valley(NamedTuple):
+    """The minimum of a curve C(s), and how it rises on either side."""
+
+    scale: float  # grid point of the minimum
+    condition: float  # its C
+    slope_below: float  # of log C against log s, from the divergence or the start of the grid up to the minimum
+    slope_above: float  # from the minimum to the divergence or the end of the grid
+
+
+def valley(scales: Tensor, condition: Tensor, overlap: float) -> Valley:
+    """Describe condition numbers on a grid of scales (both `m`) that diverge where the scale is the overlap.
+
+    Raises:
+        ValueError: no two points on one of the sides.
+    """
+    best = int(condition.argmin())
+    x, y, middle = scales.log(), condition.log(), scales[best]
+    below = (scales <= middle) & ((scales > overlap) | (middle <= overlap))
+    above = (scales >= middle) & ((scales < overlap) | (middle >= overlap))
+    slopes = []
+    for name, side in (("below", below), ("above", above)):
+        if side.sum() < 2:
+            raise ValueError(f"expected two grid points or more {name} the minimum, got {int(side.sum())}")
+        u, v = x[side] - x[side].mean(), y[side] - y[side].mean()
+        slopes.append(((u * v).sum() / u.square().sum()).item())
+    return Valley(middle.item(), condition[best].item(), *slopes)
+
+
 def _weighted(omega: Tensor, encoders: Tensor, decoders: Tensor, T: int, chi: Tensor | None) -> Tensor:
     r"""Slopes $\sqrt{2\chi}\,\partial\mu$, `... x T x k^2`, whose Gram matrix is the Hessian."""
     slopes = derivatives(omega, encoders, decoders, T).flatten(-2)

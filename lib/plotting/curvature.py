@@ -14,12 +14,12 @@ def plot_eigenvalues(alpha: Tensor, eigenvalues: Tensor, ax: Axes, *, poles: Map
     names = ("smallest", "middle", "largest")
     styles = ((COLOURS["output"], "-"), (COLOURS["alternative"], "--"), (COLOURS["positive"], "-."))
     for values, name, (colour, style) in zip(numbers(eigenvalues).T, names, styles, strict=True):
-        ax.semilogy(numbers(alpha), values, style, color=colour, label=f"{name} that is not zero")
+        ax.semilogy(numbers(alpha), values, style, color=colour, label=name)
     for text, place in poles.items():
         ax.axvline(place, color="0.6", lw=1, zorder=0)
         ax.annotate(text, (place, 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom")
     ax.set(xlabel=r"$\alpha$, place on the curve", ylabel="eigenvalue of the Hessian")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), title="positive eigenvalue")
     return ax
 
 

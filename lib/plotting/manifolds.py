@@ -33,7 +33,7 @@ def plot_minima(ax: Any, *, alpha0: float, beta0: float, reach: float, height: f
     names = {
         "sheet": (-0.85 * reach, -0.8 * reach, 0, r"$\lambda=0$"),
         "m_alpha": (-0.85 * reach, alpha0, 0.75 * height, r"$M_\alpha$"),
-        "m_beta": (beta0, 0.8 * reach, 0.75 * height, r"$M_\beta$"),
+        "m_beta": (beta0, 0.3 * reach, 0.75 * height, r"$M_\beta$"),
     }
     for key, (a, b, c, text) in names.items():
         ax.text(a, b, c, text, color=SURFACES[key], fontsize=12)
@@ -52,7 +52,7 @@ def plot_iso_scales(
     beta0: float,
     reach: float,
 ) -> Axes:
-    r"""Curves of equal scale in the sheet, one for each tensor $\beta_s(\alpha)$, and the lines of the two odd scales."""
+    r"""Curves $\beta_s(\alpha)$ of equal scale in the sheet, and the straight lines of the two odd scales."""
     shades = np.linspace(0.0, 0.75, len(scales))
     base = np.array([11, 98, 196]) / 255
     for beta, scale, shade in zip(betas, scales, shades, strict=True):
