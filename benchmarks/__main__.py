@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import batch, clock, gradient, growth, share, step, time_to_loss
+from benchmarks import batch, clock, growth, share, spectra, step, time_to_loss
 from benchmarks.report import Options, Report
 
 BENCHMARKS = {
@@ -18,6 +19,7 @@ BENCHMARKS = {
     "growth": growth.run,
     "batch": batch.run,
     "gradient": gradient.run,
+    "spectra": spectra.run,
 }
 
 

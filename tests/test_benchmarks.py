@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from benchmarks import batch, clock, gradient, growth, share, step, time_to_loss
+from benchmarks import batch, clock, growth, share, spectra, step, time_to_loss
 from benchmarks.__main__ import main, parse
 from benchmarks.contenders import CONTENDERS, Contender, Disagreement, agreement, contenders
 from benchmarks.report import Options, Report, Table, Wish
@@ -145,6 +146,14 @@ def test_buffers_of_a_point():
     assert point.buffers == 4 * (2 * 4 * 5 * 10 + 2 * 100)
 
 
+def test_spectra():
+    report = spectra.run(Options(quick=True))
+    (table,) = report.tables
+    assert [row[0] for row in table.rows] == ["ours", *spectra.ONE_AT_A_TIME]
+    assert table.rows[0][1] == 8 * 2 * 6**2
+    assert "Eigenvalues agree" in report.notes[0]
+
+
 def test_wishes_are_judged_in_both_directions():
     assert Wish("speed", 2.0, 2.5, " x").met
     assert not Wish("memory", 2.0, 2.5, at_most=True).met
@@ -181,3 +190,7 @@ def test_unknown_names_are_refused(capsys):
     assert stop.value.code == 2
     known = "step, share, time_to_loss, growth, batch, gradient"
     assert f"unknown benchmark 'stepp', expected one of {known}" in capsys.readouterr().err
+    assert (
+        "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth, batch, spectra"
+        in capsys.readouterr().err
+    )

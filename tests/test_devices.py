@@ -286,6 +286,8 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.manifolds.Manifolds.along": lambda t: t.manifolds().along(t(B), t(2)),
     "linear.manifolds.Manifolds.place": lambda t: t.manifolds().place(t(B, 2, 2)),
     "linear.manifolds.Manifolds.left": lambda t: t.manifolds().left(0.3, t(B, 2)),
+    "linear.manifolds.Manifolds.symmetric": lambda t: t.manifolds().symmetric(0.3 * t(B)),
+    "linear.curvature.best_condition": lambda t: curvature.best_condition(t.manifolds(), t(B), T),
     "linear.curvature.derivatives": lambda t: curvature.derivatives(t(B, N, N), t(N, 1), t(N, 1), T),
     "linear.curvature.hessian": lambda t: curvature.hessian(t(B, N, N), t(N, 1), t(N, 1), T),
     "linear.curvature.spectrum": lambda t: curvature.spectrum(t(B, 2, 2), t(2, 1), t(2, 1), T),
@@ -341,7 +343,7 @@ EXEMPT = {
         " linear.manifolds.Manifolds linear.curvature.Positive linear.descent.Descent recipes.Trained"
         " cones.Block cones.Cut linear.special.Realised linear.channels.Modes linear.channels.Eigenmodes"
         " linear.channels.CrossTalk linear.spectrum.Modes linear.spectrum.Cluster"
-        " linear.conditions.Examination"
+        " linear.conditions.Examination linear.curvature.Best linear.curvature.Valley"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"
@@ -352,6 +354,7 @@ EXEMPT = {
     ),
     "computes on the CPU, by scipy": "linear.spectrum.clusters linear.spectrum.shortfall",
     "losses are kept on the CPU": "training.History.steps_to",
+    "describes a curve in plain numbers": "linear.curvature.valley",
     "needs gradients or numbers: on meta and on a GPU below": (
         "training.train recipes.train_integrator checkpoints.save_checkpoint checkpoints.load_checkpoint"
     ),

@@ -5,7 +5,15 @@ import torch
 from equations import randn
 
 from lib.linear.covariance import autoregressive, white
-from lib.linear.curvature import derivatives, hessian, null_eigenvalues, rank_one_spectrum, spectrum
+from lib.linear.curvature import (
+    best_condition,
+    derivatives,
+    hessian,
+    null_eigenvalues,
+    rank_one_spectrum,
+    spectrum,
+    valley,
+)
 from lib.linear.loss import averaged_loss
 from lib.linear.manifolds import Manifolds
 from lib.linear.moments import moments
@@ -106,6 +114,40 @@ def test_closed_form_of_other_vectors_of_the_same_weights(rng):
         rtol=1e-7,
         atol=0,
     )
+
+
+def test_best_condition_is_the_minimum_of_a_fine_grid(rng):
+    m = manifolds(rng, 3, 1)
+    scale = torch.tensor([0.02, 0.3, 1.0, 5.0], dtype=torch.float64)
+    best = best_condition(m, scale, 3)
+    assert best.condition.shape == (3, 4) and best.right.shape == (3, 4, 2)
+    at = rank_one_spectrum(m, scale, best.right, 3).condition
+    torch.testing.assert_close(at, best.condition, rtol=1e-9, atol=0)
+    angles = torch.linspace(0, torch.pi, 100_001, dtype=torch.float64)[:-1]
+    wide = Manifolds(type(m.small)(*(part[:, None] for part in m.small)), GAMMA)
+    fine = rank_one_spectrum(wide, scale[:, None], torch.stack([angles.cos(), angles.sin()], dim=-1), 3).condition
+    lowest = fine.nan_to_num(nan=torch.inf).amin(dim=-1)
+    assert (best.condition <= lowest * (1 + 1e-9)).all()
+    torch.testing.assert_close(best.condition, lowest, rtol=1e-3, atol=0)
+
+
+def test_best_condition_of_one(rng):
+    m = manifolds(rng)
+    best = best_condition(m, 0.7, 3)
+    assert best.condition.shape == () and best.right.shape == (2,)
+
+
+def test_valley_by_hand():
+    """A minimum at 1 with slopes -2 and 3; what lies beyond a divergence does not count."""
+    x = torch.linspace(-3, 3, 13, dtype=torch.float64)
+    condition = torch.exp(torch.where(x < 0, -2 * x, 3 * x) + 1)
+    condition[:3] = 100.0
+    found = valley(x.exp(), condition, x[2].exp().item())
+    assert found == pytest.approx((1.0, torch.e, -2.0, 3.0))
+    mirrored = valley(1 / x.exp().flip(0), condition.flip(0), 1 / x[2].exp().item())
+    assert mirrored == pytest.approx((1.0, torch.e, -3.0, 2.0))
+    with pytest.raises(ValueError, match="below the minimum, got 1"):
+        valley(x.exp(), x, -1.0)
 
 
 @pytest.mark.parametrize(

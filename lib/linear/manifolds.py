@@ -189,6 +189,28 @@ class Manifolds:
         u = s[..., None] * right - _dot(self.decoder, right)[..., None] * self.encoder
         return torch.stack([-u[..., 1], u[..., 0]], dim=-1)
 
+    def symmetric(self, scale: Tensor | float) -> Tensor:
+        r"""Right eigenvector, `... x 2`, of the integrator of a scale that descent from zero can reach.
+
+        Moments do not change under $\omega \to R \omega^\dagger R$, where R exchanges the directions of d and e.
+        Gradient descent from zero keeps this symmetry. Of the two integrators that have it this is the smaller.
+
+        Raises:
+            ValueError: a scale between 0 and $d^\dagger e$, where no integrator is symmetric.
+        """
+        s = self._tensor(scale)
+        root = s * (s - self.overlap)
+        if not root.min() > 0:
+            raise ValueError("no symmetric integrator has a scale between 0 and d.e, got one")
+        d, e = self.decoder / _length(self.decoder)[..., None], self.encoder / _length(self.encoder)[..., None]
+        middle = (d + e) / _length(d + e)[..., None]
+        across = torch.stack([-middle[..., 1], middle[..., 0]], dim=-1)
+        lengths = _length(self.decoder) * _length(self.encoder)
+        along, off = _dot(d, middle), _dot(d, across)
+        turn = -lengths * off * along
+        slope = torch.where(turn > 0, turn - root.sqrt(), turn + root.sqrt()) / (lengths * off**2 + s)
+        return middle + slope[..., None] * across
+
     def place(self, omega: Tensor, *, atol: float = 1e-9) -> Place:
         r"""On which manifolds the matrices are.
 
