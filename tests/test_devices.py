@@ -35,13 +35,13 @@ from lib import (
     training,
     unrolled,
 )
-from lib.linear import covariance, descent, loss, manifolds, moments, reduced, slow, sweep
+from lib.linear import covariance, descent, loss, manifolds, moments, reached, reduced, slow, sweep
 
 MODULES = (
     "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
     " torch_rnn recipes"
     " linear.moments linear.covariance linear.loss linear.reduced linear.descent linear.manifolds"
-    " linear.sweep linear.slow linear.flow"
+    " linear.sweep linear.slow linear.flow linear.reached"
 ).split()
 aten = torch.ops.aten
 
@@ -253,6 +253,7 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.sweep.Sweep.backward": lambda t: swept(t).slope,
     "linear.slow.coordinates": lambda t: slow.coordinates(t(N, N), t(N, 1), t(N, 1), 0.9),
     "linear.slow.weights": lambda t: slow.weights(slow.Coordinates(t(), t(), t(), t()), t(N, 1), t(N, 1), 0.9),
+    "linear.reached.reached": lambda t: reached.reached(t(N, 1), t(N, 1), 0.9, t(B)),
     "linear.slow.mirrored": lambda t: slow.mirrored(t(N, N), t(N, 1), t(N, 1)),
     "linear.slow.stiffness": lambda t: slow.stiffness(t(B), t(N, 1), t(N, 1), TASK[1], chi=t(T, T)),
     "linear.descent.descend": lambda t: descent.descend(t(N, N), t(N, 1), t(N, 1), TASK[1], lr=0.1, n_steps=2).W,
