@@ -1,5 +1,6 @@
 """Pictures of the book: one idea each, drawn on axes that are handed in; nothing here trains or opens files."""
 
+from lib.plotting.descent import plot_decay, plot_eigenvalue_paths, plot_power_law, plot_surfaces, plot_valley
 from lib.plotting.representation import (
     plot_activity,
     plot_cosines,
@@ -22,14 +23,19 @@ __all__ = [
     "plot_activity",
     "plot_cosines",
     "plot_currents",
+    "plot_decay",
+    "plot_eigenvalue_paths",
     "plot_integral",
     "plot_losses",
     "plot_manifold",
     "plot_memories",
     "plot_population_histograms",
+    "plot_power_law",
     "plot_pulse",
     "plot_singular_values",
     "plot_spread",
+    "plot_surfaces",
     "plot_thresholds",
+    "plot_valley",
     "use_style",
 ]
