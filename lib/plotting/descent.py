@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 
 from lib.plotting.style import COLOURS, numbers
 
-SURFACES = {"sheet": "#d95f02", "alpha": "#7f74e0", "beta": "#14704a"}
-PATHS = [{"color": COLOURS["output"], "ls": "-"}, {"color": COLOURS["alternative"], "ls": "--"}]
+SURFACES = {"sheet": COLOURS["positive"], "alpha": COLOURS["output"], "beta": COLOURS["channel 2"]}
+PATHS = [{"color": COLOURS["theory"], "ls": "-"}, {"color": COLOURS["alternative"], "ls": "--"}]
 
 
 def plot_surfaces(alpha0: float, beta0: float, paths: dict[str, tuple[Any, Any, Any]], ax: Any) -> Any:
@@ -38,9 +38,9 @@ def plot_surfaces(alpha0: float, beta0: float, paths: dict[str, tuple[Any, Any, 
         x, y, z = map(numbers, path)
         ax.plot(x, y, z, label=name, lw=2.2, **style)
         ax.plot(x[-1:], y[-1:], z[-1:], "o", color=style["color"], ms=6)
-    ax.text(0.1 * reach, 0.25 * reach, 0.03, "rank one", color="#a04600")
-    ax.text(0.0, alpha0, 0.85, r"$\mathcal{M}_\alpha$", color="#4b3fc0")
-    ax.text(beta0, 0.0, 0.85, r"$\mathcal{M}_\beta$", color="#0c4a30")
+    ax.text(0.1 * reach, 0.25 * reach, 0.03, "rank one", color=SURFACES["sheet"])
+    ax.text(0.0, alpha0, 0.85, r"$\mathcal{M}_\alpha$", color=SURFACES["alpha"])
+    ax.text(beta0, 0.0, 0.85, r"$\mathcal{M}_\beta$", color=SURFACES["beta"])
     ax.set(xlabel=r"$\alpha$", ylabel=r"$\beta$", zlabel=r"second eigenvalue $\lambda$", zlim=(-0.15, 1.0))
     ax.view_init(elev=24, azim=-58)
     ax.legend(loc="upper left")
@@ -87,12 +87,12 @@ def plot_valley(
     ax.axhline(0, color=SURFACES["alpha"], lw=3, alpha=0.6, zorder=1)
     for path in paths:
         px, py = map(numbers, path)
-        ax.plot(px, py, color=COLOURS["output"], lw=1)
-        ax.plot(px[-1], py[-1], "o", color=COLOURS["output"], ms=4)
+        ax.plot(px, py, color="0.3", lw=1)
+        ax.plot(px[-1], py[-1], "o", color="0.3", ms=4)
     sx, sy = map(numbers, slow)
     ax.plot(sx, sy, color=COLOURS["alternative"], lw=2.2, ls="--", label="from $W = 0$")
     ax.plot(sx[-1], sy[-1], "s", color=COLOURS["alternative"], ms=5)
-    ax.plot([], [], color=COLOURS["output"], lw=1, label="random starts")
+    ax.plot([], [], color="0.3", lw=1, label="random starts")
     ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
     ax.set(xlabel=r"$x$, zero where $W e = \gamma e$", ylabel=r"$y$, zero where $W^\dagger d = \gamma d$")
     ax.legend(loc="upper left", frameon=True, framealpha=0.9, edgecolor="none")
