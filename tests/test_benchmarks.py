@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from benchmarks import batch, clock, growth, share, step, time_to_loss
+from benchmarks import batch, clock, growth, share, spectra, step, time_to_loss
 from benchmarks.__main__ import main, parse
 from benchmarks.contenders import CONTENDERS, Contender, Disagreement, agreement, contenders
 from benchmarks.report import Options, Report, Table, Wish
@@ -130,6 +130,14 @@ def test_buffers_of_a_point():
     assert point.buffers == 4 * (2 * 4 * 5 * 10 + 2 * 100)
 
 
+def test_spectra():
+    report = spectra.run(Options(quick=True))
+    (table,) = report.tables
+    assert [row[0] for row in table.rows] == ["ours", *spectra.ONE_AT_A_TIME]
+    assert table.rows[0][1] == 8 * 2 * 6**2
+    assert "Eigenvalues agree" in report.notes[0]
+
+
 def test_wishes_are_judged_in_both_directions():
     assert Wish("speed", 2.0, 2.5, " x").met
     assert not Wish("memory", 2.0, 2.5, at_most=True).met
@@ -165,5 +173,6 @@ def test_unknown_names_are_refused(capsys):
         parse(["stepp"])
     assert stop.value.code == 2
     assert (
-        "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth, batch" in capsys.readouterr().err
+        "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth, batch, spectra"
+        in capsys.readouterr().err
     )

@@ -35,13 +35,13 @@ from lib import (
     training,
     unrolled,
 )
-from lib.linear import covariance, descent, loss, manifolds, moments, reached, reduced, slow, sweep
+from lib.linear import covariance, curvature, descent, loss, manifolds, moments, reduced, slow, sweep
 
 MODULES = (
     "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
     " torch_rnn recipes"
     " linear.moments linear.covariance linear.loss linear.reduced linear.descent linear.manifolds"
-    " linear.sweep linear.slow linear.flow linear.reached"
+    " linear.sweep linear.slow linear.flow linear.curvature"
 ).split()
 aten = torch.ops.aten
 
@@ -253,7 +253,6 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.sweep.Sweep.backward": lambda t: swept(t).slope,
     "linear.slow.coordinates": lambda t: slow.coordinates(t(N, N), t(N, 1), t(N, 1), 0.9),
     "linear.slow.weights": lambda t: slow.weights(slow.Coordinates(t(), t(), t(), t()), t(N, 1), t(N, 1), 0.9),
-    "linear.reached.reached": lambda t: reached.reached(t(N, 1), t(N, 1), 0.9, t(B)),
     "linear.slow.mirrored": lambda t: slow.mirrored(t(N, N), t(N, 1), t(N, 1)),
     "linear.slow.stiffness": lambda t: slow.stiffness(t(B), t(N, 1), t(N, 1), TASK[1], chi=t(T, T)),
     "linear.descent.descend": lambda t: descent.descend(t(N, N), t(N, 1), t(N, 1), TASK[1], lr=0.1, n_steps=2).W,
@@ -270,6 +269,14 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.manifolds.Manifolds.iso_scale": lambda t: t.manifolds().iso_scale(0.3, t(B)),
     "linear.manifolds.Manifolds.along": lambda t: t.manifolds().along(t(B), t(2)),
     "linear.manifolds.Manifolds.place": lambda t: t.manifolds().place(t(B, 2, 2)),
+    "linear.manifolds.Manifolds.left": lambda t: t.manifolds().left(0.3, t(B, 2)),
+    "linear.manifolds.Manifolds.symmetric": lambda t: t.manifolds().symmetric(0.3 * t(B)),
+    "linear.curvature.best_condition": lambda t: curvature.best_condition(t.manifolds(), t(B), T),
+    "linear.curvature.derivatives": lambda t: curvature.derivatives(t(B, N, N), t(N, 1), t(N, 1), T),
+    "linear.curvature.hessian": lambda t: curvature.hessian(t(B, N, N), t(N, 1), t(N, 1), T),
+    "linear.curvature.spectrum": lambda t: curvature.spectrum(t(B, 2, 2), t(2, 1), t(2, 1), T),
+    "linear.curvature.null_eigenvalues": lambda t: curvature.null_eigenvalues(t(B, 4)),
+    "linear.curvature.rank_one_spectrum": lambda t: curvature.rank_one_spectrum(t.manifolds(), 0.3, t(B, 2), T),
     "losses.proxy_loss": lambda t: t.task_results(lambda f, D: losses.proxy_loss(f, t(B, D), TASK[D])),
     "losses.TwoPointProxy.__call__": lambda t: losses.TwoPointProxy(TASK[1])(t.networks["relu", 1], t(2, 1)),
     "losses.BatchLoss.__call__": lambda t: t.task_results(lambda f, D: losses.BatchLoss(TASK[D])(f, t(B, T, D))),
@@ -305,7 +312,7 @@ EXEMPT = {
         " training.History training.TrainingDiverged checkpoints.Checkpoint torch_rnn.TorchNetwork recipes.Place"
         " linear.reduced.Reduced linear.manifolds.Constants linear.manifolds.Place linear.manifolds.Manifolds"
         " linear.descent.Descent linear.reduced.Invariants linear.slow.Coordinates linear.sweep.Sweep"
-        " recipes.Trained cones.Block cones.Cut"
+        " linear.curvature.Positive linear.curvature.Best recipes.Trained cones.Block cones.Cut"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"

@@ -6,6 +6,7 @@ from equations import randn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lib.linear.descent import descend
 from lib.linear.loss import averaged_loss
 from lib.linear.manifolds import Manifolds, printed_constants
 from lib.linear.moments import moments
@@ -150,6 +151,34 @@ def test_many_pairs_of_vectors_at_once(rng):
     torch.testing.assert_close(together[1], one.iso_scale(0.4, alpha))
 
 
+def test_descent_from_zero_ends_at_the_symmetric_integrator(rng):
+    e, d = (v / v.norm() for v in (randn(7, 1, rng=rng), randn(7, 1, rng=rng)))
+    m, scale = Manifolds(reduce(e, d), GAMMA), 1.5
+    small = m.small
+    omega = m.along(scale, m.symmetric(scale))
+    options = {"lr": 0.02, "n_steps": 2000, "record": 2000, "normalisation": "paper"}
+    zero = torch.zeros(2, 2, dtype=torch.float64)
+    found = descend(zero, small.encoders, small.decoders, Task(GAMMA, scale, 3), **options)
+    torch.testing.assert_close(found.W, omega, rtol=1e-6, atol=1e-6)
+    across = m.decoder / m.decoder.norm() - m.encoder / m.encoder.norm()
+    R = torch.eye(2, dtype=torch.float64) - 2 * torch.outer(across, across) / across.square().sum()
+    torch.testing.assert_close(R @ omega.T @ R, omega)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_below_the_overlap_no_integrator_is_symmetric_and_descent_from_zero_stops(share):
+    """At a saddle whose loss is not zero, until rounding errors have grown."""
+    e = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
+    d = torch.tensor([[0.6], [0.8]], dtype=torch.float64)
+    m = Manifolds(reduce(e, d), GAMMA)
+    with pytest.raises(ValueError, match="between 0 and d.e"):
+        m.symmetric(share * 0.8)
+    options = {"lr": 0.05, "n_steps": 300, "record": [200], "normalisation": "paper"}
+    zero, task = torch.zeros(2, 2, dtype=torch.float64), Task(GAMMA, share * 0.8, 3)
+    found = descend(zero, m.small.encoders, m.small.decoders, task, **options)
+    assert found.losses[-1] > 1e-3 and found.losses.diff().abs() < 0.02 * found.losses[-1]
+
+
 def test_place(rng):
     m = manifolds(rng)
     cases = {
@@ -190,6 +219,7 @@ def test_the_loss_vanishes_on_the_manifolds_and_grows_beside_them(rng):
         (lambda m: Manifolds(reduce(torch.eye(4)[:, :2], torch.eye(4)[:, 2:]), 0.5), "one channel"),
         (lambda m: m.iso_scale(0.0, 1.0), "scale must differ"),
         (lambda m: m.beta(m.overlap, 1.0), "scale must differ"),
+        (lambda m: m.symmetric(m.overlap / 2), "between 0 and d.e"),
         (lambda m: m.beta(torch.tensor([0.5, torch.nan]), 1.0), "scale must differ"),
     ],
 )

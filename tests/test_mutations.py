@@ -166,6 +166,24 @@ FAULTS = {
         "torch.linalg.svd(W).Vh.T[:, :D]",
         "test_analysis.py::test_left_not_right_singular_vectors",
     ),
+    "the factor 2 of the Hessian is missing": Fault(
+        "linear/curvature.py",
+        "return 2**0.5 * root.mT @ slopes",
+        "return root.mT @ slopes",
+        "test_linear_curvature.py::test_hessian_is_twice_what_is_printed",
+    ),
+    "left and right eigenvector exchanged": Fault(
+        "linear/manifolds.py",
+        "right[..., :, None] * left[..., None, :]",
+        "left[..., :, None] * right[..., None, :]",
+        "test_linear_manifolds.py::test_matrix_has_the_eigenvalues_and_eigenvectors_of_its_coordinates",
+    ),
+    "the scale of the curve forgets the encoder": Fault(
+        "linear/manifolds.py",
+        "u = s[..., None] * right - _dot(self.decoder, right)[..., None] * self.encoder",
+        "u = s[..., None] * right - _dot(self.decoder, right)[..., None] * self.decoder",
+        "test_linear_manifolds.py::test_integrators_of_one_scale",
+    ),
     "the best weights are not put back": Fault(
         "training.py",
         "    if restored:\n        _restore(weights, run.best)",

@@ -158,7 +158,7 @@ class Manifolds:
             ValueError: a scale of 0 or $d^\dagger e$, where no such curve exists: the matrices of these scales fill
                 two straight lines each.
         """
-        y = self._left(scale, self._vector(1.0, alpha))
+        y = self.left(scale, self._vector(1.0, alpha))
         return -y[..., 0] / y[..., 1]
 
     def iso_scale(self, scale: Tensor | float, alpha: Tensor | float) -> Tensor:
@@ -174,7 +174,42 @@ class Manifolds:
 
     def along(self, scale: Tensor | float, right: Tensor) -> Tensor:
         """The same, for right eigenvectors `... x 2`, so that the curve can be followed through infinite alpha."""
-        return self.through(0.0, right, self._left(scale, right))
+        return self.through(0.0, right, self.left(scale, right))
+
+    def left(self, scale: Tensor | float, right: Tensor) -> Tensor:
+        """Left eigenvectors y, `... x 2`, of the rank-one integrators of a scale with these right eigenvectors.
+
+        The errors are those of `iso_scale`.
+        """
+        s = self._tensor(scale)
+        lengths = _length(self.decoder) * _length(self.encoder)
+        nearest = (torch.minimum(s.abs(), (s - self.overlap).abs()) / lengths).min()
+        if not nearest > 1e-13:
+            raise ValueError("scale must differ from 0 and from d.e, where its curve breaks up into lines, got one")
+        u = s[..., None] * right - _dot(self.decoder, right)[..., None] * self.encoder
+        return torch.stack([-u[..., 1], u[..., 0]], dim=-1)
+
+    def symmetric(self, scale: Tensor | float) -> Tensor:
+        r"""Right eigenvector, `... x 2`, of the integrator of a scale that descent from zero can reach.
+
+        Moments do not change under $\omega \to R \omega^\dagger R$, where R exchanges the directions of d and e.
+        Gradient descent from zero keeps this symmetry. Of the two integrators that have it this is the smaller.
+
+        Raises:
+            ValueError: a scale between 0 and $d^\dagger e$, where no integrator is symmetric.
+        """
+        s = self._tensor(scale)
+        root = s * (s - self.overlap)
+        if not root.min() > 0:
+            raise ValueError("no symmetric integrator has a scale between 0 and d.e, got one")
+        d, e = self.decoder / _length(self.decoder)[..., None], self.encoder / _length(self.encoder)[..., None]
+        middle = (d + e) / _length(d + e)[..., None]
+        across = torch.stack([-middle[..., 1], middle[..., 0]], dim=-1)
+        lengths = _length(self.decoder) * _length(self.encoder)
+        along, off = _dot(d, middle), _dot(d, across)
+        turn = -lengths * off * along
+        slope = torch.where(turn > 0, turn - root.sqrt(), turn + root.sqrt()) / (lengths * off**2 + s)
+        return middle + slope[..., None] * across
 
     def place(self, omega: Tensor, *, atol: float = 1e-9) -> Place:
         r"""On which manifolds the matrices are.
@@ -199,16 +234,6 @@ class Manifolds:
             torch.where(found, trace - self.decay, nan),
             torch.where(sheet | alpha | beta, scale, nan),
         )
-
-    def _left(self, scale: Tensor | float, right: Tensor) -> Tensor:
-        """Left eigenvectors of the rank-one integrators of a scale, `... x 2`."""
-        s = self._tensor(scale)
-        lengths = _length(self.decoder) * _length(self.encoder)
-        nearest = (torch.minimum(s.abs(), (s - self.overlap).abs()) / lengths).min()
-        if not nearest > 1e-13:
-            raise ValueError("scale must differ from 0 and from d.e, where its curve breaks up into lines, got one")
-        u = s[..., None] * right - _dot(self.decoder, right)[..., None] * self.encoder
-        return torch.stack([-u[..., 1], u[..., 0]], dim=-1)
 
     def _tensor(self, value: Tensor | float) -> Tensor:
         return torch.as_tensor(value, dtype=self.encoder.dtype, device=self.encoder.device)
