@@ -62,3 +62,12 @@ def test_plot_power_law(ax):
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
     assert [line.get_label() for line in ax.lines] == ["descent", "theory"]
     assert ax.lines[1].get_linestyle() == "--"
+
+
+def test_plot_moment_branches(ax):
+    target = 0.9 ** torch.arange(1, 5)
+    moments = torch.stack([0.5 * target, target])
+    assert plotting.plot_moment_branches(moments, torch.tensor([0.5, 0.9]), ax, target=target) is ax
+    assert [line.get_label() for line in ax.lines[1:]] == ["trace 0.5", "trace 0.9"]
+    assert [line.get_marker() for line in ax.lines[1:]] == ["None", "o"]
+    np.testing.assert_array_equal(ax.lines[1].get_ydata(), moments[0].numpy())

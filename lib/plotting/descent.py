@@ -21,9 +21,9 @@ def plot_surfaces(alpha0: float, beta0: float, paths: dict[str, tuple[Any, Any, 
         paths: $\alpha$, $\beta$ and $\lambda$ of the steps of each path, by name.
         ax: Axes with projection "3d".
     """
-    reach = 1.35 * max(abs(alpha0), abs(beta0))
-    a, b = np.meshgrid([-0.3 * reach, reach], [-reach, 0.3 * reach])
-    low, high = np.array([-0.15, -0.15]), np.array([1.0, 1.0])
+    reach = 1.15 * max(abs(alpha0), abs(beta0))
+    a, b = np.meshgrid([0.0, reach], [-reach, 0.0])
+    low, high = np.array([-0.06, -0.06]), np.array([0.6, 0.6])
     span_a, span_b = a[0], b[:, 0]
     fill = {"alpha": 0.22, "lw": 0, "shade": False}
     ax.plot_surface(a, b, 0 * a, color=SURFACES["sheet"], **fill)
@@ -38,11 +38,12 @@ def plot_surfaces(alpha0: float, beta0: float, paths: dict[str, tuple[Any, Any, 
         x, y, z = map(numbers, path)
         ax.plot(x, y, z, label=name, lw=2.2, **style)
         ax.plot(x[-1:], y[-1:], z[-1:], "o", color=style["color"], ms=6)
-    ax.text(0.1 * reach, 0.25 * reach, 0.03, "rank one", color=SURFACES["sheet"])
-    ax.text(0.0, alpha0, 0.85, r"$\mathcal{M}_\alpha$", color=SURFACES["alpha"])
-    ax.text(beta0, 0.0, 0.85, r"$\mathcal{M}_\beta$", color=SURFACES["beta"])
-    ax.set(xlabel=r"$\alpha$", ylabel=r"$\beta$", zlabel=r"second eigenvalue $\lambda$", zlim=(-0.15, 1.0))
-    ax.view_init(elev=24, azim=-58)
+    ax.text(0.05 * reach, -0.9 * reach, 0.0, "rank one", color=SURFACES["sheet"])
+    ax.text(0.1 * reach, alpha0, 0.5, r"$\mathcal{M}_\alpha$", color=SURFACES["alpha"])
+    ax.text(beta0, -0.2 * reach, 0.5, r"$\mathcal{M}_\beta$", color=SURFACES["beta"])
+    ax.set(xlabel=r"$\alpha$", ylabel=r"$\beta$", zlabel=r"second eigenvalue $\lambda$", zlim=(-0.06, 0.6))
+    ax.view_init(elev=18, azim=-112)
+    ax.set_box_aspect((1, 1, 0.8), zoom=0.92)
     ax.legend(loc="upper left")
     return ax
 
@@ -108,4 +109,23 @@ def plot_power_law(
     if law is not None:
         ax.loglog(numbers(times), numbers(law), color=COLOURS["theory"], ls="--", lw=1.4, label="theory")
     ax.set(xlabel=r"training step $\tau$", ylabel="loss")
+    return ax
+
+
+def plot_moment_branches(moments: Any, traces: Any, ax: Axes, *, target: Any) -> Axes:
+    """Moments against their order, one curve for each trace (`curves x orders`); the target in grey.
+
+    The curve that follows the target to the end has dots.
+    """
+    q = np.arange(1, len(numbers(target)) + 1)
+    ax.plot(q, numbers(target), color=COLOURS["target"], lw=5, alpha=0.6, label=r"target $s\gamma^q$")
+    looks = [("--", COLOURS["channel 1"]), ("-.", COLOURS["channel 2"]), (":", COLOURS["alternative"])]
+    others = iter(looks * len(numbers(moments)))
+    for trace, values in zip(numbers(traces), numbers(moments), strict=True):
+        follows = abs(values[-1] - numbers(target)[-1]) < 1e-6
+        style, colour = ("-", COLOURS["output"]) if follows else next(others)
+        marker = "o" if follows else None
+        ax.plot(q, values, ls=style, marker=marker, ms=4, color=colour, lw=1.5, label=f"trace {trace:g}")
+    ax.set(xlabel="order $q$", ylabel=r"moment $\mu_q$", ylim=(0.0, 3.0))
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
