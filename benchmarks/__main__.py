@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import batch, clock, growth, share, spectra, step, time_to_loss
+from benchmarks import batch, clock, growth, reduced, share, spectra, step, time_to_loss
 from benchmarks.report import Options, Report
 
 BENCHMARKS = {
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "growth": growth.run,
     "batch": batch.run,
     "spectra": spectra.run,
+    "reduced": reduced.run,
 }
 
 

@@ -50,7 +50,7 @@ def test_plot_valley(ax, rng):
     path = randn(4, rng=rng), randn(4, rng=rng)
     slow = torch.ones(3), torch.ones(3)
     assert plotting.plot_valley([path], slow, ax, limit=2.0) is ax
-    assert ax.get_xlim() == ax.get_ylim() == (-2, 2)
+    assert ax.get_xlim() == ax.get_ylim() == (-2, 2 / 3)
     assert any(np.array_equal(line.get_xdata(), path[0].numpy()) for line in ax.lines)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["from $W = 0$", "random starts"]
     plt.gcf().canvas.draw()

@@ -77,7 +77,7 @@ def plot_valley(
     Args:
         paths: x and y of the steps of each path that ends on a plane.
         slow: The same for the path from W = 0.
-        limit: Largest |x| and |y| shown.
+        limit: How far the axes go to the negative side, where zero weights lie; a third of it to the other.
         level: Largest level drawn; the others are a factor of four apart.
     """
     grid = np.linspace(-limit, limit, 301)
@@ -94,7 +94,7 @@ def plot_valley(
     ax.plot(sx, sy, color=COLOURS["alternative"], lw=2.2, ls="--", label="from $W = 0$")
     ax.plot(sx[-1], sy[-1], "s", color=COLOURS["alternative"], ms=5)
     ax.plot([], [], color="0.3", lw=1, label="random starts")
-    ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+    ax.set(xlim=(-limit, limit / 3), ylim=(-limit, limit / 3), aspect="equal")
     ax.set(xlabel=r"$x$, zero where $W e = \gamma e$", ylabel=r"$y$, zero where $W^\dagger d = \gamma d$")
     ax.legend(loc="upper left", frameon=True, framealpha=0.9, edgecolor="none")
     return ax
