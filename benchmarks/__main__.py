@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks import batch, clock, gradient, growth, share, step, time_to_loss
 from benchmarks import batch, clock, growth, share, spectra, step, time_to_loss
+from benchmarks import batch, clock, growth, reduced, share, spectra, step, time_to_loss
 from benchmarks.report import Options, Report
 
 BENCHMARKS = {
@@ -20,6 +21,7 @@ BENCHMARKS = {
     "batch": batch.run,
     "gradient": gradient.run,
     "spectra": spectra.run,
+    "reduced": reduced.run,
 }
 
 

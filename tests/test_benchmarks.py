@@ -8,6 +8,7 @@ import torch
 
 from benchmarks import batch, clock, gradient, growth, share, step, time_to_loss
 from benchmarks import batch, clock, growth, share, spectra, step, time_to_loss
+from benchmarks import batch, clock, growth, reduced, share, spectra, step, time_to_loss
 from benchmarks.__main__ import main, parse
 from benchmarks.contenders import CONTENDERS, Contender, Disagreement, agreement, contenders
 from benchmarks.report import Options, Report, Table, Wish
@@ -146,6 +147,14 @@ def test_buffers_of_a_point():
     assert point.buffers == 4 * (2 * 4 * 5 * 10 + 2 * 100)
 
 
+def test_reduced():
+    report = reduced.run(Options(quick=True))
+    ways, sizes = report.tables
+    assert [row[1] for row in ways.rows] == [1, 1, 1, 64]
+    assert [row[0] for row in sizes.rows] == [20, 100]
+    assert len(report.wishes) == 3 and "same weights" in report.notes[0]
+
+
 def test_spectra():
     report = spectra.run(Options(quick=True))
     (table,) = report.tables
@@ -191,6 +200,6 @@ def test_unknown_names_are_refused(capsys):
     known = "step, share, time_to_loss, growth, batch, gradient"
     assert f"unknown benchmark 'stepp', expected one of {known}" in capsys.readouterr().err
     assert (
-        "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth, batch, spectra"
+        "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth, batch, spectra, reduced"
         in capsys.readouterr().err
     )

@@ -56,6 +56,13 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(lib.__path__, "lib.")
     if not module.ispkg and module.name.split(".")[1] not in OTHERS
 )
+from lib.linear import covariance, curvature, descent, loss, manifolds, moments, reduced, slow, sweep
+MODULES = (
+    "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
+    " torch_rnn recipes"
+    " linear.moments linear.covariance linear.loss linear.reduced linear.descent linear.manifolds"
+    " linear.sweep linear.slow linear.flow linear.curvature"
+).split()
 aten = torch.ops.aten
 
 
@@ -214,6 +221,14 @@ def methods(name: str) -> dict[str, Callable[[Things], Any]]:
     return {f"activations.{type(activations.activation(name)).__name__}.{key}": each(run) for key, run in cases.items()}
 
 
+def swept(t: Things) -> sweep.Sweep:
+    """A pass forward and back through two networks."""
+    found = sweep.Sweep(t(2, N, N), t(N, 2), t(N, 2), TASK[2], chi=t(T, T))
+    found.forward()
+    found.backward()
+    return found
+
+
 CASES: dict[str, Callable[[Things], Any]] = {
     "checks.tensor": lambda t: checks.tensor("x", t(B, N), (B, N)),
     "checks.finite": lambda t: checks.finite("x", t(B, N)),
@@ -271,6 +286,15 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.reduced.reduce": lambda t: reduced.reduce(t(N, 2), t(N, 2)),
     "linear.reduced.Reduced.lift": lambda t: reduced.reduce(t(N, 1), t(N, 1)).lift(t(2, 2)),
     "linear.reduced.Reduced.project": lambda t: reduced.reduce(t(N, 1), t(N, 1)).project(t(N, N)),
+    "linear.reduced.invariants": lambda t: reduced.invariants(t(2, 2), t(2, 1), t(2, 1)),
+    "linear.reduced.Invariants.moments": lambda t: reduced.invariants(t(2, 2), t(2, 1), t(2, 1)).moments(T),
+    "linear.sweep.Sweep.forward": lambda t: swept(t).G,
+    "linear.sweep.Sweep.loss": lambda t: swept(t).loss(),
+    "linear.sweep.Sweep.backward": lambda t: swept(t).slope,
+    "linear.slow.coordinates": lambda t: slow.coordinates(t(N, N), t(N, 1), t(N, 1), 0.9),
+    "linear.slow.weights": lambda t: slow.weights(slow.Coordinates(t(), t(), t(), t()), t(N, 1), t(N, 1), 0.9),
+    "linear.slow.mirrored": lambda t: slow.mirrored(t(N, N), t(N, 1), t(N, 1)),
+    "linear.slow.stiffness": lambda t: slow.stiffness(t(B), t(N, 1), t(N, 1), TASK[1], chi=t(T, T)),
     "linear.descent.descend": lambda t: descent.descend(t(N, N), t(N, 1), t(N, 1), TASK[1], lr=0.1, n_steps=2).W,
     "linear.manifolds.printed_constants": lambda t: manifolds.printed_constants(t(B), t(B), t(B)),
     "linear.manifolds.Manifolds.matrix": lambda t: t.manifolds().matrix(0.3, t(B), 0.2),
@@ -325,9 +349,10 @@ CASES: dict[str, Callable[[Things], Any]] = {
 
 EXEMPT = {
     "takes no tensor": (
-        "linear.special.descent_polynomial linear.special.slope_at_integrator linear.special.real_roots "
-        "linear.moments.check_shapes linear.moments.check_vectors linear.covariance.white"
+        " linear.special.descent_polynomial linear.special.slope_at_integrator linear.special.real_roots"
+        " linear.moments.check_shapes linear.moments.check_vectors linear.covariance.white"
         " linear.covariance.autoregressive linear.loss.check_task linear.conditions.sufficient_length"
+        " linear.descent.spaced"
         " checks.whole checks.positive checks.one_of activations.activation losses.channel_weights"
         " losses.BatchLoss losses.TwoPointProxy tasks.Task recipes.place checkpoints.write_atomically training.Training"
         " training.Training.continues training.first_divergence analysis.chance_ratio"
@@ -344,6 +369,7 @@ EXEMPT = {
         " cones.Block cones.Cut linear.special.Realised linear.channels.Modes linear.channels.Eigenmodes"
         " linear.channels.CrossTalk linear.spectrum.Modes linear.spectrum.Cluster"
         " linear.conditions.Examination linear.curvature.Best linear.curvature.Valley"
+        " linear.reduced.Invariants linear.slow.Coordinates linear.sweep.Sweep"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"
@@ -353,6 +379,7 @@ EXEMPT = {
         "linear.channels.minimal_neurons linear.channels.minimal_directions linear.channels.best_residual"
     ),
     "computes on the CPU, by scipy": "linear.spectrum.clusters linear.spectrum.shortfall",
+    "solved by scipy on the CPU": "linear.flow.flow",
     "losses are kept on the CPU": "training.History.steps_to",
     "describes a curve in plain numbers": "linear.curvature.valley",
     "needs gradients or numbers: on meta and on a GPU below": (

@@ -190,6 +190,30 @@ FAULTS = {
         "    if restored:\n        pass",
         "test_training.py::test_the_best_snapshot_is_put_back_if_the_end_is_worse",
     ),
+    "W for its transpose, small networks": Fault(
+        "linear/sweep.py",
+        "(images[:, a, :k], self.W.mT, images[:, b, :k])",
+        "(images[:, a, :k], self.W, images[:, b, :k])",
+        "test_linear_sweep.py::test_loss_and_gradient_are_those_of_autograd",
+    ),
+    "the mirror leaves out the transposition": Fault(
+        "linear/slow.py",
+        "return S @ W.mT @ S",
+        "return S @ W @ S",
+        "test_linear_slow.py::test_mirror_keeps_moments_and_is_its_own_inverse",
+    ),
+    "the fast direction stays where it is": Fault(
+        "linear/slow.py",
+        "A = bb - ab.square() / aa",
+        "A = bb",
+        "test_linear_slow.py::test_stiffness_is_the_curvature_of_the_valley",
+    ),
+    "encoders before decoders": Fault(
+        "linear/reduced.py",
+        "v = torch.cat([decoders, encoders], dim=-1)",
+        "v = torch.cat([encoders, decoders], dim=-1)",
+        "test_linear_descent.py::test_basis_is_orthonormal_and_spans_decoders_and_encoders",
+    ),
     "a resumed training forgets its random numbers": Fault(
         "checkpoints.py",
         'generator.set_state(tensors["generator"])',

@@ -24,7 +24,7 @@ def flow(
     *,
     chi: Tensor | None = None,
     normalisation: str = "authors",
-    rtol: float = 1e-9,
+    rtol: float = 1e-10,
 ) -> Tensor:
     """Weights at the given times, on the flow that is at W at time 0 (scipy's LSODA).
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lib.linear.covariance import white
 from lib.linear.loss import moment_errors
-from lib.linear.moments import target_moments
+from lib.linear.moments import check_shapes, target_moments
 from lib.tasks import Task
 
 
@@ -54,10 +54,11 @@ class Sweep:
         chi: Tensor | None = None,
         normalisation: str = "authors",
     ):
-        moment_errors(W, encoders, decoders, task, chi=chi, normalisation=normalisation)  # refuses what does not fit
+        check_shapes(W, encoders, decoders)
         self.batch = torch.broadcast_shapes(W.shape[:-2], encoders.shape[:-2], decoders.shape[:-2])
         parts = (x.detach().expand(*self.batch, *x.shape[-2:]) for x in (W, encoders, decoders))
         W, e, d = (x.reshape(-1, *x.shape[-2:]) for x in parts)
+        moment_errors(W, e, d, task, chi=chi, normalisation=normalisation)  # refuses what does not fit
         B, k, D = e.shape
         T = task.T
         s = torch.tensor(task.scales, dtype=W.dtype, device=W.device)
@@ -66,8 +67,8 @@ class Sweep:
         self.W, self.gain = left[:, :k], left[:, k:]
         right = torch.cat([d, torch.eye(D).to(W).expand(B, D, D)], dim=1)  # B x k+D x D
         images, adjoints = W.new_zeros(2, B, (T + 1) * D, k + D)  # rows in the order of q, then of channels
-        images[:, :D, :k] = e.mT
-        images[:, D:, k:] = -target_moments(task, T, W).flatten(0, 1)
+        images[:, :D, :k].copy_(e.mT)
+        images[:, D:, k:].copy_(-target_moments(task, T, W).flatten(0, 1))
         self.errors = W.new_empty(B, T * D, D)  # transposed
         chi = (white(T) if chi is None else chi).to(W)
         chi = torch.kron(chi, torch.eye(D).to(W)).expand(B, -1, -1)

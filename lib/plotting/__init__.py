@@ -1,6 +1,14 @@
 """Pictures of the book: one idea each, drawn on axes that are handed in; nothing here trains or opens files."""
 
 from lib.plotting.curvature import plot_conditions, plot_contraction, plot_eigenvalues, plot_stall
+from lib.plotting.descent import (
+    plot_decay,
+    plot_eigenvalue_paths,
+    plot_moment_branches,
+    plot_power_law,
+    plot_surfaces,
+    plot_valley,
+)
 from lib.plotting.manifolds import plot_iso_scales, plot_minima
 from lib.plotting.representation import (
     plot_activity,
@@ -26,6 +34,8 @@ __all__ = [
     "plot_contraction",
     "plot_cosines",
     "plot_currents",
+    "plot_decay",
+    "plot_eigenvalue_paths",
     "plot_eigenvalues",
     "plot_integral",
     "plot_iso_scales",
@@ -33,11 +43,15 @@ __all__ = [
     "plot_manifold",
     "plot_memories",
     "plot_minima",
+    "plot_moment_branches",
     "plot_population_histograms",
+    "plot_power_law",
     "plot_pulse",
     "plot_singular_values",
     "plot_spread",
     "plot_stall",
+    "plot_surfaces",
     "plot_thresholds",
+    "plot_valley",
     "use_style",
 ]
