@@ -41,7 +41,7 @@ MODULES = (
     "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
     " torch_rnn recipes"
     " linear.moments linear.covariance linear.loss linear.reduced linear.descent"
-    " linear.hessian linear.spectrum linear.conditions"
+    " linear.hessian linear.spectrum linear.conditions linear.fitting"
 ).split()
 aten = torch.ops.aten
 
@@ -296,7 +296,7 @@ EXEMPT = {
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"
         " codes.channel_supports samplers.MonteCarlo.draw samplers.Antithetic.draw samplers.Sobol.draw"
     ),
-    "computes on the CPU, by scipy": "linear.spectrum.clusters linear.spectrum.shortfall",
+    "computes on the CPU, by scipy": "linear.spectrum.clusters linear.spectrum.shortfall linear.fitting.fit",
     "losses are kept on the CPU": "training.History.steps_to",
     "needs gradients or numbers: on meta and on a GPU below": (
         "training.train recipes.train_integrator checkpoints.save_checkpoint checkpoints.load_checkpoint"

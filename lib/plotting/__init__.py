@@ -1,5 +1,6 @@
 """Pictures of the book: one idea each, drawn on axes that are handed in; nothing here trains or opens files."""
 
+from lib.plotting.moments import plot_moment_errors, plot_moments, plot_sample_means, plot_spectra
 from lib.plotting.representation import (
     plot_activity,
     plot_cosines,
@@ -26,9 +27,13 @@ __all__ = [
     "plot_losses",
     "plot_manifold",
     "plot_memories",
+    "plot_moment_errors",
+    "plot_moments",
     "plot_population_histograms",
     "plot_pulse",
+    "plot_sample_means",
     "plot_singular_values",
+    "plot_spectra",
     "plot_spread",
     "plot_thresholds",
     "use_style",
