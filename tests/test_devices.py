@@ -248,7 +248,7 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.spectrum.polynomial_sides": lambda t: spectrum.polynomial_sides(
         t(T), spectrum.modes(t(N, N), t(N, 2), t(N, 2)), TASK[2]
     ),
-    "linear.spectrum.realise": lambda t: spectrum.realise(t(N, N), *(t(N, 2) for _ in range(4)), t(N, N)),
+    "linear.spectrum.realise": lambda t: spectrum.realise(t(N, N), *(t(N, 2) for _ in range(4))),
     "linear.conditions.examine": lambda t: [
         conditions.examine(t(N, N), t(N, 2), t(N, 2), task) for task in (None, TASK[2])
     ],

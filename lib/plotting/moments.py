@@ -26,9 +26,10 @@ def plot_moment_errors(errors: Mapping[int, Tensor], ax: Axes) -> Axes:
     colours = (COLOURS["alternative"], COLOURS["output"], COLOURS["theory"])
     for (T, values), colour, style in zip(errors.items(), colours, ("s--", "o-", "^:"), strict=False):
         q = np.arange(1, values.shape[-1] + 1)
+        marked = (np.unique(np.geomspace(1, len(q), 20).round().astype(int)) - 1).tolist()  # not too dense at the end
         for k, line in enumerate(numbers(values)):
             label = f"trained on $T={T}$" if k == 0 else None
-            ax.loglog(q, np.maximum(line, 1e-17), style, ms=2.5, lw=0.8, color=colour, label=label)
+            ax.loglog(q, np.maximum(line, 1e-17), style, ms=3, lw=0.9, markevery=marked, color=colour, label=label)
     ax.set(xlabel="order $q$ (steps)", ylabel=r"error $|\mu_q / (s\gamma^q) - 1|$")
     ax.legend()
     return ax
