@@ -47,9 +47,7 @@ def built(rng, goal, core, reach, readout, n=None):
     rest = torch.linalg.pinv(more).T @ (d.T @ e - readout.T @ reach).T  # readout of the zero modes
     big = torch.zeros(n, n, dtype=torch.float64)
     big[:k, :k] = core
-    return Network(
-        realise(big, torch.cat([reach, more]), torch.cat([readout, rest]), e, d, orthogonal(rng, n)), e, d, goal
-    )
+    return Network(realise(big, torch.cat([reach, more]), torch.cat([readout, rest]), e, d), e, d, goal)
 
 
 def channels(rng, goal):
@@ -76,7 +74,7 @@ def special(rng):
     d = d * s / (d.T @ e)
     if whole(rng, 0, 1):
         core, first, second = core.T, second, first
-    return Network(realise(core, first, second, e, d, orthogonal(rng, n)), e, d, goal)
+    return Network(realise(core, first, second, e, d), e, d, goal)
 
 
 def cancelling(rng):
@@ -146,7 +144,7 @@ def right_until(rng, n=None):
     e, d = codes(rng, n)
     d = d * weights.sum() / (d.T @ e)
     reach = torch.ones(n, 1, dtype=torch.float64)
-    return Network(realise(torch.diag(values), reach, weights[:, None], e, d, orthogonal(rng, n)), e, d, goal)
+    return Network(realise(torch.diag(values), reach, weights[:, None], e, d), e, d, goal)
 
 
 def growing(rng):

@@ -61,7 +61,8 @@ MODULES = (
     "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
     " torch_rnn recipes"
     " linear.moments linear.covariance linear.loss linear.reduced linear.descent linear.manifolds"
-    " linear.sweep linear.slow linear.flow linear.curvature"
+    " linear.sweep linear.slow linear.flow linear.curvature linear.hessian linear.spectrum"
+    " linear.conditions linear.fitting"
 ).split()
 aten = torch.ops.aten
 
@@ -279,7 +280,7 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.spectrum.polynomial_sides": lambda t: spectrum.polynomial_sides(
         t(T), spectrum.modes(t(N, N), t(N, 2), t(N, 2)), TASK[2]
     ),
-    "linear.spectrum.realise": lambda t: spectrum.realise(t(N, N), *(t(N, 2) for _ in range(4)), t(N, N)),
+    "linear.spectrum.realise": lambda t: spectrum.realise(t(N, N), *(t(N, 2) for _ in range(4))),
     "linear.conditions.examine": lambda t: [
         conditions.examine(t(N, N), t(N, 2), t(N, 2), task) for task in (None, TASK[2])
     ],
@@ -380,6 +381,7 @@ EXEMPT = {
     ),
     "computes on the CPU, by scipy": "linear.spectrum.clusters linear.spectrum.shortfall",
     "solved by scipy on the CPU": "linear.flow.flow",
+    "computes on the CPU, by scipy": "linear.spectrum.clusters linear.spectrum.shortfall linear.fitting.fit",
     "losses are kept on the CPU": "training.History.steps_to",
     "describes a curve in plain numbers": "linear.curvature.valley",
     "needs gradients or numbers: on meta and on a GPU below": (

@@ -81,7 +81,7 @@ def jordan(eigenvalue, coupling, rng):
     readout = torch.tensor([[1.0], [1.0], [0.0], [0.5]], dtype=torch.float64)
     e, d = codes(rng, 4)
     d = d * 1.5 / (d.T @ e)
-    return realise(core, reach, readout, e, d, orthogonal(rng, 4)), e, d, task
+    return realise(core, reach, readout, e, d), e, d, task
 
 
 @pytest.mark.parametrize("eigenvalue", [0.4, 0.0, 0.9])
@@ -101,7 +101,7 @@ def test_a_cluster_of_three(rng):
     reach, readout = (torch.eye(3, dtype=torch.float64)[k, :, None] for k in (2, 0))
     e, d = codes(rng, 3)
     d = d - e * (d.T @ e) / (e.T @ e)  # readout' reach = 0
-    (found,) = clusters(realise(core, reach, readout, e, d, orthogonal(rng, 3)), e, d)
+    (found,) = clusters(realise(core, reach, readout, e, d), e, d)
     assert found.size == 3 and found.centre == pytest.approx(0.5)
     assert found.weights[:, 0, 0].tolist() == pytest.approx([0, 0, 1], abs=1e-9)
 
@@ -126,7 +126,7 @@ def test_realised_networks_have_the_moments_of_their_core(seed, D, n):
     core, reach, readout, e = randn(n, n, rng=rng) / n**0.5, *(randn(n, D, rng=rng) for _ in range(3))
     d = randn(n, D, rng=rng)
     d = d + torch.linalg.pinv(e).T @ (reach.T @ readout - e.T @ d)
-    W = realise(core, reach, readout, e, d, orthogonal(rng, n))
+    W = realise(core, reach, readout, e, d)
     scale = torch.linalg.matrix_norm(W, 2) ** 4 * e.norm() * d.norm()
     assert (moments(W, e, d, 4) - moments(core, reach, readout, 4)).abs().max() < 1e-11 * max(scale.item(), 1)
 
@@ -134,7 +134,7 @@ def test_realised_networks_have_the_moments_of_their_core(seed, D, n):
 def test_refuses(rng):
     W, (e, d) = torch.eye(3, dtype=torch.float64), codes(rng, 3)
     with pytest.raises(ValueError, match="decoders' encoders, got matrices that differ"):
-        realise(W, e, d, e, 2 * d, W)
+        realise(W, e, d, e, 2 * d)
     with pytest.raises(ValueError, match="lower resolution"):
         shortfall(W, torch.cat([e, d], 1), torch.cat([e, d], 1), Task([0.9, 0.90001]))
     with pytest.raises(ValueError, match="1 channels, got 2"):

@@ -260,7 +260,7 @@ FAULTS = {
         "linear/hessian.py",
         'return 2 * torch.einsum("...qabij',
         'return torch.einsum("...qabij',
-        "test_linear_hessian.py::test_at_an_integrator_equation_44_is_the_hessian",
+        "test_linear_hessian.py::test_hessian_is_that_of_autograd",
     ),
     "sums of weights without the nilpotent part": Fault(
         "linear/spectrum.py",

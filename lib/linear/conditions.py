@@ -107,9 +107,10 @@ def examine(
         raise ValueError(f"task must have the network's {D} channels, got {task.D}")
     W, e, d = W.detach().double(), encoders.detach().double(), decoders.detach().double()
     near = moments(W, e, d, n + D)
-    gamma, s = (
-        _fitted(near, tolerance) if task is None else (near.new_tensor(task.decays), near.new_tensor(task.scales))
-    )
+    if task is None:
+        gamma, s = _fitted(near, tolerance)
+    else:
+        gamma, s = (torch.tensor(values, dtype=W.dtype, device=W.device) for values in (task.decays, task.scales))
     powers, far = [], []
     power, q = W, 1
     while q <= furthest:

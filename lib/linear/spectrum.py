@@ -147,11 +147,12 @@ def shortfall(W: Tensor, encoders: Tensor, decoders: Tensor, task: Task, *, reso
     return float(max(*violations, *(target.max() for target in wanted.values())))
 
 
-def realise(core: Tensor, reach: Tensor, readout: Tensor, encoders: Tensor, decoders: Tensor, basis: Tensor) -> Tensor:
+def realise(core: Tensor, reach: Tensor, readout: Tensor, encoders: Tensor, decoders: Tensor) -> Tensor:
     r"""Weights W whose moments with given encoders and decoders are $b^\dagger \Lambda^q a$, for every q.
 
-    $W = P \Lambda P^{-1}$ with the matrix P nearest to `basis` that has $P a = e$ and $P^\dagger d = b$. With a
-    diagonal $\Lambda$ the weights of equation 12 are $g_i = b_i a_i$; a Jordan block gives a defective W.
+    $W = P \Lambda P^{-1}$ with a matrix P for which $P a = e$ and $P^\dagger d = b$: orthogonal but for what maps the
+    span of a and b to that of e and d. With a diagonal $\Lambda$ the weights of equation 12 are $g_i = b_i a_i$; a
+    Jordan block gives a defective W.
 
     Args:
         core: `n x n` matrix $\Lambda$.
@@ -159,19 +160,20 @@ def realise(core: Tensor, reach: Tensor, readout: Tensor, encoders: Tensor, deco
         readout: `n x D` matrix b, how strongly each mode shows in each output.
         encoders: `n x D`.
         decoders: `n x D`.
-        basis: `n x n`, where to look for P; a random orthogonal matrix gives a well-conditioned one.
 
     Raises:
         ValueError: shapes that do not fit, or $b^\dagger a \ne d^\dagger e$: both are the moment of order zero.
     """
     check_shapes(core, reach, readout)
-    check_shapes(basis, encoders, decoders)
+    check_shapes(core, encoders, decoders)
     check_vectors(reach, encoders)
     here, there = readout.mT @ reach, decoders.mT @ encoders
     gap = (here - there).abs().max().item()
     if gap > 1e-9 * max(1.0, there.abs().max().item()):
         raise ValueError(f"readout' reach must be decoders' encoders, got matrices that differ by {gap:.3g}")
+    outer, inner = torch.cat([encoders, decoders], dim=-1), torch.cat([reach, readout], dim=-1)
+    P = torch.linalg.qr(outer, mode="complete").Q @ torch.linalg.qr(inner, mode="complete").Q.mT
     a, d = torch.linalg.pinv(reach), torch.linalg.pinv(decoders).mT  # D x n and n x D
-    missing = encoders - basis @ reach
-    P = basis + missing @ a + d @ (readout.mT - decoders.mT @ basis) - d @ (decoders.mT @ missing) @ a
+    missing = encoders - P @ reach
+    P = P + missing @ a + d @ (readout.mT - decoders.mT @ P) - d @ (decoders.mT @ missing) @ a
     return torch.linalg.solve(P, P @ core, left=False)

@@ -10,6 +10,7 @@ from lib.plotting.descent import (
     plot_valley,
 )
 from lib.plotting.manifolds import plot_iso_scales, plot_minima
+from lib.plotting.moments import plot_moment_errors, plot_moments, plot_sample_means, plot_spectra
 from lib.plotting.representation import (
     plot_activity,
     plot_cosines,
@@ -44,10 +45,14 @@ __all__ = [
     "plot_memories",
     "plot_minima",
     "plot_moment_branches",
+    "plot_moment_errors",
+    "plot_moments",
     "plot_population_histograms",
     "plot_power_law",
     "plot_pulse",
+    "plot_sample_means",
     "plot_singular_values",
+    "plot_spectra",
     "plot_spread",
     "plot_stall",
     "plot_surfaces",
