@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from benchmarks import batch, clock, growth, share, step, time_to_loss
+from benchmarks import batch, clock, growth, share, step, time_to_loss, words
 from benchmarks.__main__ import main, parse
 from benchmarks.contenders import CONTENDERS, Contender, Disagreement, agreement, contenders
 from benchmarks.report import Options, Report, Table, Wish
@@ -121,6 +121,12 @@ def test_batch():
     assert all(wish.got > 0 for wish in report.wishes)
 
 
+def test_words():
+    (table,) = words.run(Options(quick=True)).tables
+    assert [row[0] for row in table.rows] == ["words", "full space", "autograd"]
+    assert all(float(row[-1]) < 1e-6 for row in table.rows)
+
+
 def test_exponents_are_slopes_of_logarithms():
     assert growth.exponent([1, 2, 4], [3.0, 12.0, 48.0]) == pytest.approx(2)
 
@@ -164,6 +170,5 @@ def test_unknown_names_are_refused(capsys):
     with pytest.raises(SystemExit) as stop:
         parse(["stepp"])
     assert stop.value.code == 2
-    assert (
-        "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth, batch" in capsys.readouterr().err
-    )
+    known = "step, share, time_to_loss, growth, batch, words"
+    assert f"unknown benchmark 'stepp', expected one of {known}" in capsys.readouterr().err

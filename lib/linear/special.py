@@ -49,7 +49,7 @@ def single_step_limit(encoders: Tensor, decoders: Tensor) -> Tensor:
 
 
 def single_step_moments(encoders: Tensor, decoders: Tensor, task: Task, orders: int) -> Tensor:
-    r"""Moments after training on T = 1: $\mu_k = s\gamma\, (s\gamma\, e^\dagger d / |e|^2|d|^2)^{k-1}$, `... x orders`."""
+    r"""Moments after training on T = 1, `... x orders`: $s\gamma\,(s\gamma\, e^\dagger d/|e|^2|d|^2)^{k-1}$ for k = 1, 2, ..."""
     s, gamma = _single(task)
     k = torch.arange(checks.whole("orders", orders, 1), dtype=encoders.dtype, device=encoders.device)
     return s * gamma * realised(encoders, decoders, task).decay[..., None] ** k

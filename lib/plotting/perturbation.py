@@ -22,13 +22,15 @@ def plot_disk(before: Tensor, after: Tensor, ax: Axes, *, radius: float) -> Axes
 
     Eigenvalues that end beyond twice the radius are drawn large; the thin arc is the unit circle.
     """
-    for values, colour, name in ((before, COLOURS["null"], "start"), (after, COLOURS["output"], "trained")):
+    marks = ((before, {"mfc": "none", "mec": "0.6", "ms": 5, "mew": 0.5}, "start"),)
+    marks += ((after, {"mec": "none", "mfc": COLOURS["output"], "ms": 2.5}, "trained"),)
+    for values, look, name in marks:
         z = numbers(values)
         bulk = z[np.abs(z) <= 2 * radius]
-        ax.plot(bulk.real, bulk.imag, ".", ms=3, mew=0, color=colour, alpha=0.6, label=name)
+        ax.plot(np.real(bulk), np.imag(bulk), "o", ls="", label=name, **look)
     z = numbers(after)
     out = z[np.abs(z) > 2 * radius]
-    ax.plot(out.real, out.imag, "o", ms=9, color=COLOURS["output"])
+    ax.plot(np.real(out), np.imag(out), "o", ms=9, color=COLOURS["output"])
     for size, line in ((radius, {"ls": "--", "lw": 1.2, "ec": COLOURS["theory"]}), (1.0, {"lw": 0.8, "ec": "0.6"})):
         ax.add_patch(Circle((0, 0), size, fill=False, **line))
     ax.set(xlabel=r"Re $\lambda$", ylabel=r"Im $\lambda$", aspect="equal")
@@ -57,5 +59,7 @@ def plot_scaling(
         ax.loglog(places, sizes, ls="", marker=style["marker"], color=style["color"], ms=6, label=name)
         middle = np.exp(np.mean(np.log(sizes) - slope * np.log(places)))
         ax.loglog(places, middle * places**slope, "--", lw=1.2, color=COLOURS["theory"], zorder=0)
+    ax.minorticks_off()
+    ax.set_xticks(places, [f"{place:g}" for place in places])
     ax.legend()
     return ax
