@@ -91,7 +91,7 @@ def minimal_directions(encoders: Tensor, decoders: Tensor, task: Task) -> Tensor
     V = torch.linalg.svd(defect).Vh[:k].mT  # D x k, where the defect does not vanish
     K = torch.linalg.svd(seen).Vh[_rank(seen) :].mT  # D x m, where the decoders see nothing
     m = K.shape[1]
-    # Y = N'(e - L d'e) = F V' must equal N'e on K and be injective elsewhere: as near to N'e there as orthonormal columns
+    # Y = N'(e - L d'e) = F V' must equal N'e on K, and elsewhere be injective: there, orthonormal columns near N'e
     inside, fixed = torch.linalg.qr(V.mT @ K, mode="complete").Q, torch.linalg.qr(unseen @ K, mode="complete").Q
     free = fixed[:, m:].mT @ unseen @ V @ inside[:, m:]
     U, _, Vh = torch.linalg.svd(free, full_matrices=False)
@@ -107,8 +107,8 @@ def integrator(encoders: Tensor, decoders: Tensor, task: Task, directions: Tenso
         encoders: `... x n x D`.
         decoders: `... x n x D`.
         task: D channels; its T plays no part.
-        directions: L, with $d^\dagger L = 1$; None is $d (d^\dagger d)^{-1}$, or for a single network that this does not
-            serve, `minimal_directions`.
+        directions: L, with $d^\dagger L = 1$; None is $d (d^\dagger d)^{-1}$, or, for a single network that this does
+            not serve, `minimal_directions`.
 
     Raises:
         ValueError: shapes that do not fit, too few neurons, or an L to which no R belongs.
