@@ -2,8 +2,8 @@ r"""Linear networks that hold D integrals at once (paper, section 3.4; equations
 
 $W = L R^\dagger$ integrates without cross-talk if the `n x D` factors obey
 $$d^\dagger L = 1, \qquad R^\dagger L = \Gamma, \qquad R^\dagger e = S\Gamma,$$
-which is equation 18 with the lengths of l and r chosen. Columns of L are right and those of R left eigenvectors of W; they
-are not its singular vectors (erratum E16). The state is then $h_t = L \bar y_t$ (equation 19).
+which is equation 18 with the lengths of l and r chosen. Columns of L are right and those of R left eigenvectors of W;
+they are not its singular vectors (erratum E16). The state is then $h_t = L \bar y_t$ (equation 19).
 """
 
 from typing import NamedTuple
@@ -54,7 +54,7 @@ def minimal_neurons(encoders: Tensor, decoders: Tensor, task: Task) -> int:
     r"""Neurons that an integrator of these D channels needs, $D + \mathrm{rank}(S - d^\dagger e)$ (erratum E15).
 
     The blocks $M_{i+j}$ of an integrator's moments, with $M_0 = d^\dagger e$, form a matrix of this rank, and that of a
-    network with n neurons cannot exceed n. Enough, too, if encoders and decoders each have rank D: `minimal_directions`.
+    network with n neurons cannot exceed n. It is enough if encoders and decoders have rank D: `minimal_directions`.
 
     Args:
         encoders: `n x D`.
@@ -67,7 +67,7 @@ def minimal_neurons(encoders: Tensor, decoders: Tensor, task: Task) -> int:
 def minimal_directions(encoders: Tensor, decoders: Tensor, task: Task) -> Tensor:
     r"""A factor L, `n x D`, for which an R exists, with as few neurons as `minimal_neurons` allows.
 
-    All L with $d^\dagger L = 1$ are $d (d^\dagger d)^{-1} + N X$, with N a basis of what no decoder sees. An R exists if
+    All L with $d^\dagger L = 1$ are $d (d^\dagger d)^{-1} + N X$, N a basis of what no decoder sees. An R exists if
     $e - L\, d^\dagger e$ vanishes only where $S - d^\dagger e$ does; that choice of X is made here.
 
     Args:

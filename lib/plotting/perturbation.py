@@ -22,8 +22,8 @@ def plot_disk(before: Tensor, after: Tensor, ax: Axes, *, radius: float) -> Axes
 
     Eigenvalues that end beyond twice the radius are drawn large; the thin arc is the unit circle.
     """
-    marks = ((before, {"mfc": "none", "mec": "0.6", "ms": 5, "mew": 0.5}, "start"),)
-    marks += ((after, {"mec": "none", "mfc": COLOURS["output"], "ms": 2.5}, "trained"),)
+    marks = ((before, {"mfc": "none", "mec": "0.55", "ms": 4, "mew": 0.4}, "start"),)
+    marks += ((after, {"mew": 0, "mfc": COLOURS["output"], "ms": 1.8}, "trained"),)
     for values, look, name in marks:
         z = numbers(values)
         bulk = z[np.abs(z) <= 2 * radius]
