@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks import batch, clock, gradient, growth, share, step, time_to_loss
 from benchmarks import batch, clock, growth, share, spectra, step, time_to_loss
 from benchmarks import batch, clock, growth, reduced, share, spectra, step, time_to_loss
+from benchmarks import batch, clock, growth, share, step, time_to_loss, words
 from benchmarks.report import Options, Report
 
 BENCHMARKS = {
@@ -22,6 +23,7 @@ BENCHMARKS = {
     "gradient": gradient.run,
     "spectra": spectra.run,
     "reduced": reduced.run,
+    "words": words.run,
 }
 
 

@@ -9,6 +9,7 @@ import torch
 from benchmarks import batch, clock, gradient, growth, share, step, time_to_loss
 from benchmarks import batch, clock, growth, share, spectra, step, time_to_loss
 from benchmarks import batch, clock, growth, reduced, share, spectra, step, time_to_loss
+from benchmarks import batch, clock, growth, share, step, time_to_loss, words
 from benchmarks.__main__ import main, parse
 from benchmarks.contenders import CONTENDERS, Contender, Disagreement, agreement, contenders
 from benchmarks.report import Options, Report, Table, Wish
@@ -136,6 +137,10 @@ def test_a_wrong_gradient_is_not_timed(monkeypatch):
     monkeypatch.setattr(gradient, "gradient", lambda *arguments: 1.001 * gradient.by_autograd(*arguments))
     with pytest.raises(Disagreement, match="gradients differ by 1.0e-03"):
         gradient.run(Options(quick=True))
+def test_words():
+    (table,) = words.run(Options(quick=True)).tables
+    assert [row[0] for row in table.rows] == ["words", "full space", "autograd"]
+    assert all(float(row[-1]) < 1e-6 for row in table.rows)
 
 
 def test_exponents_are_slopes_of_logarithms():
@@ -203,3 +208,5 @@ def test_unknown_names_are_refused(capsys):
         "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth, batch, spectra, reduced"
         in capsys.readouterr().err
     )
+    known = "step, share, time_to_loss, growth, batch, words"
+    assert f"unknown benchmark 'stepp', expected one of {known}" in capsys.readouterr().err

@@ -76,6 +76,13 @@ def test_other_directions_are_other_integrators(rng):
     check(other.W, e, d, TASKS[2])
 
 
+def test_turning_the_neurons_turns_the_network(rng):
+    e, d = codes(rng, 2, 8)
+    Q = torch.linalg.qr(randn(8, 8, rng=rng)).Q
+    torch.testing.assert_close(integrator(Q @ e, Q @ d, TASKS[2]).W, Q @ integrator(e, d, TASKS[2]).W @ Q.T)
+    assert minimal_neurons(Q @ e, Q @ d, TASKS[2]) == minimal_neurons(e, d, TASKS[2]) == 4
+
+
 def test_a_batch(rng):
     e, d = randn(4, 12, 2, rng=rng), randn(4, 12, 2, rng=rng)
     together = integrator(e, d, TASKS[2]).W
@@ -137,9 +144,9 @@ def test_a_blind_search_finds_the_special_case(rng):
 def test_trained_networks_have_the_conditions_in_their_eigenvectors(D, rng):
     """T = 3 is enough for any D, also with equal decays; singular vectors mix the channels (erratum E16)."""
     task = Task([0.9, 0.6, 0.6][:D], 1.0, T=3)
-    e, d = codes(rng, D, 60)
+    e, d = codes(rng, D, 200)
     small = reduce(e, d)
-    options = {"lr": 0.5, "n_steps": 1500, "record": 1500}
+    options = {"lr": 0.5, "n_steps": 2500, "record": 2500}
     omega = descend(torch.zeros(2 * D, 2 * D, dtype=torch.float64), small.encoders, small.decoders, task, **options).W
     found = moments(omega, small.encoders, small.decoders, 30)
     torch.testing.assert_close(found, target_moments(task, 30, found), rtol=1e-5, atol=1e-5)

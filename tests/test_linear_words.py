@@ -59,6 +59,12 @@ def test_basis_is_orthonormal_and_holds_the_words(rng):
     assert (V @ (V.T @ longer) - longer).norm() > 0.1 * longer.norm()
 
 
+def test_turning_the_neurons_changes_nothing(rng):
+    W, e, d = start(rng, 1, 0.2)
+    Q = torch.linalg.qr(randn(100, 100, rng=rng)).Q
+    torch.testing.assert_close(train(Q @ W @ Q.T, Q @ e, Q @ d, 1, 2)[0], train(W, e, d, 1, 2)[0])
+
+
 @pytest.mark.parametrize("kind", ["null", "symmetric"])
 def test_dependent_words_do_no_harm(kind, rng):
     W, e, d = start(rng, 1, 0.1)

@@ -2,8 +2,8 @@ r"""Linear networks that hold D integrals at once (paper, section 3.4; equations
 
 $W = L R^\dagger$ integrates without cross-talk if the `n x D` factors obey
 $$d^\dagger L = 1, \qquad R^\dagger L = \Gamma, \qquad R^\dagger e = S\Gamma,$$
-which is equation 18 with the lengths of l and r chosen. Columns of L are right and those of R left eigenvectors of W; they
-are not its singular vectors (erratum E16). The state is then $h_t = L \bar y_t$ (equation 19).
+which is equation 18 with the lengths of l and r chosen. Columns of L are right and those of R left eigenvectors of W;
+they are not its singular vectors (erratum E16). The state is then $h_t = L \bar y_t$ (equation 19).
 """
 
 from typing import NamedTuple
@@ -54,7 +54,7 @@ def minimal_neurons(encoders: Tensor, decoders: Tensor, task: Task) -> int:
     r"""Neurons that an integrator of these D channels needs, $D + \mathrm{rank}(S - d^\dagger e)$ (erratum E15).
 
     The blocks $M_{i+j}$ of an integrator's moments, with $M_0 = d^\dagger e$, form a matrix of this rank, and that of a
-    network with n neurons cannot exceed n. Enough, too, if encoders and decoders each have rank D: `minimal_directions`.
+    network with n neurons cannot exceed n. It is enough if encoders and decoders have rank D: `minimal_directions`.
 
     Args:
         encoders: `n x D`.
@@ -67,7 +67,7 @@ def minimal_neurons(encoders: Tensor, decoders: Tensor, task: Task) -> int:
 def minimal_directions(encoders: Tensor, decoders: Tensor, task: Task) -> Tensor:
     r"""A factor L, `n x D`, for which an R exists, with as few neurons as `minimal_neurons` allows.
 
-    All L with $d^\dagger L = 1$ are $d (d^\dagger d)^{-1} + N X$, with N a basis of what no decoder sees. An R exists if
+    All L with $d^\dagger L = 1$ are $d (d^\dagger d)^{-1} + N X$, N a basis of what no decoder sees. An R exists if
     $e - L\, d^\dagger e$ vanishes only where $S - d^\dagger e$ does; that choice of X is made here.
 
     Args:
@@ -91,7 +91,7 @@ def minimal_directions(encoders: Tensor, decoders: Tensor, task: Task) -> Tensor
     V = torch.linalg.svd(defect).Vh[:k].mT  # D x k, where the defect does not vanish
     K = torch.linalg.svd(seen).Vh[_rank(seen) :].mT  # D x m, where the decoders see nothing
     m = K.shape[1]
-    # Y = N'(e - L d'e) = F V' must equal N'e on K and be injective elsewhere: as near to N'e there as orthonormal columns
+    # Y = N'(e - L d'e) = F V' must equal N'e on K, and elsewhere be injective: there, orthonormal columns near N'e
     inside, fixed = torch.linalg.qr(V.mT @ K, mode="complete").Q, torch.linalg.qr(unseen @ K, mode="complete").Q
     free = fixed[:, m:].mT @ unseen @ V @ inside[:, m:]
     U, _, Vh = torch.linalg.svd(free, full_matrices=False)
@@ -107,8 +107,8 @@ def integrator(encoders: Tensor, decoders: Tensor, task: Task, directions: Tenso
         encoders: `... x n x D`.
         decoders: `... x n x D`.
         task: D channels; its T plays no part.
-        directions: L, with $d^\dagger L = 1$; None is $d (d^\dagger d)^{-1}$, or for a single network that this does not
-            serve, `minimal_directions`.
+        directions: L, with $d^\dagger L = 1$; None is $d (d^\dagger d)^{-1}$, or, for a single network that this does
+            not serve, `minimal_directions`.
 
     Raises:
         ValueError: shapes that do not fit, too few neurons, or an L to which no R belongs.

@@ -1,9 +1,9 @@
 r"""Two starts from W = 0 whose training is the motion of one number (paper, appendix C).
 
-With T = 1 the weights stay $W = \omega\, d e^\dagger$ and $\omega$ obeys a linear recursion. With equal encoder and decoder
-they stay $W = \omega\, e e^\dagger$, and a step is $\Delta\omega = -\eta P(\omega)$ with the polynomial P below (erratum
-E3a: the print has the other sign). One channel, uncorrelated inputs, and learning rates $\eta$ for the loss as printed
-(normalisation "paper").
+With T = 1 the weights stay $W = \omega\, d e^\dagger$ and $\omega$ obeys a linear recursion. With equal encoder and
+decoder they stay $W = \omega\, e e^\dagger$, and a step is $\Delta\omega = -\eta P(\omega)$ with the polynomial P below
+(erratum E3a: the print has the other sign). One channel, uncorrelated inputs, and learning rates $\eta$ for the loss as
+printed (normalisation "paper").
 """
 
 from typing import NamedTuple
@@ -49,7 +49,10 @@ def single_step_limit(encoders: Tensor, decoders: Tensor) -> Tensor:
 
 
 def single_step_moments(encoders: Tensor, decoders: Tensor, task: Task, orders: int) -> Tensor:
-    r"""Moments after training on T = 1: $\mu_k = s\gamma\, (s\gamma\, e^\dagger d / |e|^2|d|^2)^{k-1}$, `... x orders`."""
+    r"""Moments after training on T = 1, `... x orders`.
+
+    $$\mu_k = s\gamma \left(s\gamma\, \frac{e^\dagger d}{|e|^2|d|^2}\right)^{k-1}$$
+    """
     s, gamma = _single(task)
     k = torch.arange(checks.whole("orders", orders, 1), dtype=encoders.dtype, device=encoders.device)
     return s * gamma * realised(encoders, decoders, task).decay[..., None] ** k

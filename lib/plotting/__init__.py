@@ -11,6 +11,8 @@ from lib.plotting.descent import (
 )
 from lib.plotting.manifolds import plot_iso_scales, plot_minima
 from lib.plotting.moments import plot_moment_errors, plot_moments, plot_sample_means, plot_spectra
+from lib.plotting.multiplexing import plot_channels, plot_eigenvalues, plot_products, plot_residuals
+from lib.plotting.perturbation import plot_disk, plot_moment_errors, plot_scaling
 from lib.plotting.representation import (
     plot_activity,
     plot_cosines,
@@ -20,6 +22,7 @@ from lib.plotting.representation import (
     plot_singular_values,
 )
 from lib.plotting.signals import draw_network, plot_integral, plot_memories, plot_pulse
+from lib.plotting.special import plot_limits, plot_polynomials, plot_recursion
 from lib.plotting.style import COLOURS, MARKERS, STYLE, new_axes, numbers, use_style
 from lib.plotting.training import plot_losses, plot_spread, plot_thresholds
 
@@ -51,6 +54,24 @@ __all__ = [
     "plot_power_law",
     "plot_pulse",
     "plot_sample_means",
+    "plot_channels",
+    "plot_cosines",
+    "plot_currents",
+    "plot_disk",
+    "plot_eigenvalues",
+    "plot_integral",
+    "plot_limits",
+    "plot_losses",
+    "plot_manifold",
+    "plot_memories",
+    "plot_moment_errors",
+    "plot_polynomials",
+    "plot_population_histograms",
+    "plot_products",
+    "plot_pulse",
+    "plot_recursion",
+    "plot_residuals",
+    "plot_scaling",
     "plot_singular_values",
     "plot_spectra",
     "plot_spread",
