@@ -43,7 +43,7 @@ MODULES = (
     "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
     " torch_rnn recipes"
     " linear.moments linear.covariance linear.loss linear.reduced linear.descent"
-    " relu.two_point relu.descent"
+    " relu.two_point relu.descent relu.null_start"
 ).split()
 aten = torch.ops.aten
 
@@ -246,6 +246,11 @@ CASES: dict[str, Callable[[Things], Any]] = {
         t(N, N), t(N, 1), t(N, 1), t(1, 1), two_point.terms(t(N, N), t(N, 1), t(N, 1), 0.9, 1.0)
     ),
     "relu.two_point.parameters": lambda t: two_point.parameters(t(N, N), t(N, 1), t(N, 1), 0.9, t(B), "paper"),
+    "relu.two_point.times": lambda t: [
+        two_point.times(t(N, N), t(N, 2)),
+        two_point.times(t(B, 300, 300), t(B, 300, 2)),
+    ],
+    "relu.descent.networks": lambda t: relu_descent.networks(t(N, 1), (B, 2)),
     "relu.two_point.signed": lambda t: two_point.signed(t(N, 1)),
     "relu.descent.descend": lambda t: (
         relu_descent.descend(t(B, N, N), t(N, 1), t(N, 1), 0.9, t(B), lr=0.1, n_steps=2, stop_loss=-1.0).W
@@ -278,12 +283,17 @@ EXEMPT = {
         " unrolled.Workspace networks.Integrator.extra_repr"
         " activations.Linear activations.ReLU samplers.MonteCarlo samplers.Antithetic samplers.Sobol"
     ),
+    "keeps the losses of a training above": (
+        "relu.descent.Diary relu.descent.Diary.note relu.descent.Diary.leave relu.descent.Diary.losses"
+    ),
+    "sorts neurons by their numbers": "relu.null_start.descend_from_null",
     "cuts a batch by its numbers; used on a CPU alone": "cones.Cones cones.Cones.forward cones.Cones.backward",
     "numbers that moved with their network": "activations.Sigmoid",
     "a record or an exception, that does nothing": (
         "networks.Trajectory codes.Codes analysis.Fit analysis.HalfLines analysis.Ratios analysis.Populations"
         " training.History training.TrainingDiverged checkpoints.Checkpoint torch_rnn.TorchNetwork recipes.Place"
         " linear.reduced.Reduced linear.descent.Descent relu.two_point.Terms relu.descent.Descent"
+        " relu.null_start.NullDescent"
         " recipes.Trained cones.Block cones.Cut"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (

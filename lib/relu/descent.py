@@ -61,61 +61,111 @@ def descend(
         TrainingDiverged: a loss exceeded `abort_loss`.
     """
     checks.one_of("optimiser", optimiser, list(OPTIMISERS))
-    checks.whole("n_steps", n_steps, 0)
     gamma, s, w = parameters(W, encoder, decoder, decay, scale, normalisation)
     rate = torch.as_tensor(lr, dtype=W.dtype, device=W.device)[..., None, None]
-    kept = set(range(0, n_steps + 1, record) if isinstance(record, int) else record) | {n_steps}
     batch, n = W.shape[:-2], W.shape[-1]
-    constants = [
-        value.expand(*batch, *value.shape[-2:]).flatten(0, -3) if batch else value[None]
-        for value in (encoder, decoder, gamma, s, w, rate)
-    ]
-    all_weights = W.detach().reshape(-1, n, n).clone()  # networks x n x n
-    running = torch.arange(len(all_weights), device=W.device)
+    constants = [networks(value, batch) for value in (encoder, decoder, gamma, s, w, rate)]
+    everything = W.detach().reshape(-1, n, n).clone()  # networks x n x n
     adam = None
     if optimiser == "adam":  # a parameter for each network, so that one which has stopped keeps its weights
         rates = constants[-1].flatten().tolist()
-        adam = torch.optim.Adam([{"params": [V], "lr": r} for V, r in zip(all_weights, rates, strict=True)])
-    V = all_weights  # of those that are running
-    latest = V.new_zeros(len(V))
-    stopped = torch.full_like(running, n_steps)
-    losses, steps, weights = [], [], []
+        adam = torch.optim.Adam([{"params": [V], "lr": r} for V, r in zip(everything, rates, strict=True)])
+    V = everything  # the weights of the networks that are running
+    diary = Diary(everything[:, 0, 0], n_steps=n_steps, record=record, stop_loss=stop_loss, abort_loss=abort_loss)
+    weights = []
     for step in range(n_steps + 1):
         e, d, gamma, s, w, rate = constants
         found = terms_of(V, e, d, gamma, s, w)
-        now = found.loss
-        latest.index_copy_(0, running, now)
-        worst = now.max().item()
-        if not worst <= abort_loss:
-            raise TrainingDiverged(f"loss is {worst:g} at step {step}, above {abort_loss:g}: lower lr (now {lr})")
-        finished = now <= stop_loss
-        some = stop_loss > 0 and bool(finished.any())
-        done = step == n_steps or (some and bool(finished.all()))
-        if V is not all_weights and (some or done or step in kept):
-            all_weights.index_copy_(0, running, V)
-        if done or step in kept:
-            losses.append(latest.reshape(batch).clone())
-            steps.append(step)
-            weights.extend([all_weights.reshape(W.shape).clone()] if path else [])
-        if some:
-            these = running[finished]
-            stopped.index_copy_(0, these, stopped[these].clamp(max=step))
+        running = diary.running
+        kept, going, done = diary.note(step, found.loss)
+        if V is not everything and (kept or done or going is not None):
+            everything.index_copy_(0, running, V)
+        if kept and path:
+            weights.append(everything.reshape(W.shape).clone())
         if done:
             break
-        if some and adam is None:
-            going = ~finished
-            running, V = running[going], V[going]
+        if going is not None and adam is None:
+            V = V[going]
             e, d, gamma, s, w, rate = constants = [value[going] for value in constants]
             found = Terms(*(value[going] for value in found))
+            diary.leave(going)
         left, right = factors(V, e, d, gamma, found)
         if adam is None:
             V.baddbmm_(left * -rate, right.mT)
         else:
-            slope = left @ right.mT
-            for group, g, stays in zip(adam.param_groups, slope, finished.tolist(), strict=True):
-                group["params"][0].grad = None if stays and stop_loss > 0 else g
+            slopes = left @ right.mT
+            stays = [False] * len(slopes) if going is None else (~going).tolist()
+            for group, slope, stay in zip(adam.param_groups, slopes, stays, strict=True):
+                group["params"][0].grad = None if stay else slope
             adam.step()
-    kept_weights = torch.stack(weights) if path else None
     return Descent(
-        all_weights.reshape(W.shape), torch.stack(losses), torch.tensor(steps), stopped.reshape(batch), kept_weights
+        everything.reshape(W.shape),
+        diary.losses(batch),
+        torch.tensor(diary.steps),
+        diary.stopped.reshape(batch),
+        torch.stack(weights) if path else None,
     )
+
+
+def networks(value: Tensor, batch: Sequence[int]) -> Tensor:
+    """`networks x a x b` from what broadcasts to `batch x a x b`."""
+    return value.expand(*batch, *value.shape[-2:]).reshape(-1, *value.shape[-2:])
+
+
+class Diary:
+    """Losses of many networks, which of them are still running, and when it is enough.
+
+    Args:
+        like: One number for each network, for dtype and device.
+        n_steps: Steps at most.
+        record: Every so many steps, or these steps.
+        stop_loss: A network has finished once its loss is at most this; 0 is never.
+        abort_loss: Give up once a loss exceeds this or is not a number.
+
+    Raises:
+        ValueError: steps or an interval that are not whole numbers.
+    """
+
+    def __init__(self, like: Tensor, *, n_steps: int, record: int | Sequence[int], stop_loss: float, abort_loss: float):
+        checks.whole("n_steps", n_steps, 0)
+        every = range(0, n_steps + 1, checks.whole("record", record, 1)) if isinstance(record, int) else record
+        self._kept = {*every, n_steps}
+        self._last, self._stop, self._abort = n_steps, stop_loss, abort_loss
+        self.running = torch.arange(len(like), device=like.device)
+        self.stopped = torch.full_like(self.running, n_steps)
+        self.latest = torch.zeros_like(like)
+        self.steps: list[int] = []
+        self._losses: list[Tensor] = []
+
+    def note(self, step: int, losses: Tensor) -> tuple[bool, Tensor | None, bool]:
+        """Note the losses of the running networks before this step.
+
+        Returns:
+            Whether they were kept; which of the running networks go on, if some have finished; whether all is done.
+
+        Raises:
+            TrainingDiverged: a loss exceeds `abort_loss`.
+        """
+        self.latest.index_copy_(0, self.running, losses)
+        worst = losses.max().item()
+        if not worst <= self._abort:
+            raise TrainingDiverged(f"loss is {worst:g} at step {step}, above {self._abort:g}: lower lr")
+        going = None
+        if self._stop > 0 and losses.min().item() <= self._stop:
+            going = losses > self._stop
+            finished = self.running[~going]
+            self.stopped.index_copy_(0, finished, self.stopped[finished].clamp(max=step))
+        done = step == self._last or (going is not None and not going.any().item())
+        kept = done or step in self._kept
+        if kept:
+            self.steps.append(step)
+            self._losses.append(self.latest.clone())
+        return kept, going, bool(done)
+
+    def leave(self, going: Tensor) -> None:
+        """Drop the networks that have finished from those that are running."""
+        self.running = self.running[going]
+
+    def losses(self, batch: Sequence[int]) -> Tensor:
+        """All that was kept, `records x batch`."""
+        return torch.stack(self._losses).reshape(-1, *batch)
