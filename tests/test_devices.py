@@ -37,13 +37,13 @@ from lib import (
 )
 from lib.linear import covariance, descent, loss, moments, reduced
 from lib.relu import descent as relu_descent
-from lib.relu import two_point
+from lib.relu import hessian, two_point
 
 MODULES = (
     "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
     " torch_rnn recipes"
     " linear.moments linear.covariance linear.loss linear.reduced linear.descent"
-    " relu.two_point relu.descent relu.null_start"
+    " relu.two_point relu.descent relu.null_start relu.hessian"
 ).split()
 aten = torch.ops.aten
 
@@ -251,6 +251,9 @@ CASES: dict[str, Callable[[Things], Any]] = {
         two_point.times(t(B, 300, 300), t(B, 300, 2)),
     ],
     "relu.descent.networks": lambda t: relu_descent.networks(t(N, 1), (B, 2)),
+    "relu.hessian.hessian": lambda t: hessian.hessian(t(B, N, N), t(N, 1), t(N, 1), 0.9, t(B)),
+    "relu.hessian.product": lambda t: hessian.product(t(N, N), t(N, N), t(N, 1), t(N, 1), 0.9, 1.0),
+    "relu.hessian.spectrum": lambda t: hessian.spectrum(t(N, N), t(N, 1), t(N, 1), 0.9, 1.0, basis=t(N, 3)),
     "relu.two_point.signed": lambda t: two_point.signed(t(N, 1)),
     "relu.descent.descend": lambda t: (
         relu_descent.descend(t(B, N, N), t(N, 1), t(N, 1), 0.9, t(B), lr=0.1, n_steps=2, stop_loss=-1.0).W
@@ -287,6 +290,7 @@ EXEMPT = {
         "relu.descent.Diary relu.descent.Diary.note relu.descent.Diary.leave relu.descent.Diary.losses"
     ),
     "sorts neurons by their numbers": "relu.null_start.descend_from_null",
+    "hands vectors to scipy, on a CPU": "relu.hessian.largest_eigenvalue",
     "cuts a batch by its numbers; used on a CPU alone": "cones.Cones cones.Cones.forward cones.Cones.backward",
     "numbers that moved with their network": "activations.Sigmoid",
     "a record or an exception, that does nothing": (

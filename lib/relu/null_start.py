@@ -155,7 +155,7 @@ class _Sets:
     def _part(self, k: int, g: int, i: int) -> None:
         """Neuron i of network k leaves set g; a new coordinate takes over its share of d_g and e_g."""
         new = SETS + len(self._alone[k])
-        if new == self.omega.shape[1]:
+        if new >= self.omega.shape[1]:
             size = new + CHUNK
             self.omega, self._gram = (_padded(value, size, size) for value in (self.omega, self._gram))
             self.e, self.d = (_padded(value, size, 1) for value in (self.e, self.d))
@@ -180,6 +180,9 @@ class _Sets:
         for name in ("_pairs", "_members", "omega", "_gram", "e", "d", "_ratios"):
             setattr(self, name, getattr(self, name)[going])
         self._alone = [alone for alone, goes in zip(self._alone, going.tolist(), strict=True) if goes]
+        size = SETS + max(map(len, self._alone))  # those with most coordinates are often the first to finish
+        self.omega, self._gram = self.omega[:, :size, :size].clone(), self._gram[:, :size, :size].clone()
+        self.e, self.d = self.e[:, :size].clone(), self.d[:, :size].clone()
 
     def result(self, k: int) -> tuple[Tensor, Tensor]:
         """Omega of network k, and the basis, `n x` as many columns."""
