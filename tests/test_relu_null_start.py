@@ -52,6 +52,10 @@ def test_refuses_and_gives_up(rng):
     e, d = codes(rng)
     with pytest.raises(TrainingDiverged, match="lower lr"):
         descend_from_null(e, d, 0.9, 1.0, lr=1e4, n_steps=100)
+    rates = torch.tensor([0.1, 1e4], dtype=torch.float64)
+    both = descend_from_null(e, d, 0.9, 1.0, lr=rates, n_steps=20, scan=True)
+    torch.testing.assert_close(both.losses[:, 0], descend_from_null(e, d, 0.9, 1.0, lr=0.1, n_steps=20).losses)
+    assert both.losses[-1, 1].isinf() and both.stopped.tolist()[0] == 20
     with pytest.raises(ValueError, match="no entry of zero, got 1"):
         descend_from_null(e, torch.cat([d[:-1], 0 * d[-1:]]), 0.9, 1.0, lr=0.1, n_steps=1)
     with pytest.raises(ValueError, match="decay"):

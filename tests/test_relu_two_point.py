@@ -119,6 +119,10 @@ def test_stops_and_gives_up(rng):
     assert found.steps.tolist() == [2, 5, 10] and len(found.losses) == 3 and not null.any()
     with pytest.raises(TrainingDiverged, match="lower lr"):
         descend(null, e, d, 0.9, 1.0, lr=1e4, n_steps=100)
+    rates = torch.tensor([0.1, 1e4], dtype=torch.float64)
+    both = descend(null.expand(2, 7, 7), e, d, 0.9, 1.0, lr=rates, n_steps=10, record=[2, 5], scan=True)
+    assert both.losses[-1, 1].isinf() and both.stopped[1] < 10 and both.stopped[0] == 10
+    torch.testing.assert_close(both.losses[:, 0], found.losses)
     single = descend(null.float(), e.float(), d.float(), 0.9, 1.0, lr=0.1, n_steps=10)
     assert single.W.dtype == torch.float32
     torch.testing.assert_close(single.W.double(), found.W, rtol=1e-4, atol=1e-6)

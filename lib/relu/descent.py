@@ -1,7 +1,7 @@
 r"""Training on the two-point proxy loss, for many rectified networks at once (paper, equation 6 with equation 29)."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ class Descent(NamedTuple):
     W: Tensor  # ... x n x n, at the end
     losses: Tensor  # records x ..., at the steps below, before that step's update
     steps: Tensor  # records, whole numbers from 0
-    stopped: Tensor  # ..., the step at which each network stopped: the first with a loss <= stop_loss, or the last
+    stopped: Tensor  # ..., the step at which each network stopped: with a loss <= stop_loss, diverged, or the last
     path: Tensor | None  # records x ... x n x n, the weights at these steps, if they were asked for
 
 
@@ -36,6 +36,7 @@ def descend(
     path: bool = False,
     normalisation: str = "authors",
     abort_loss: float = 100.0,
+    scan: bool = False,
 ) -> Descent:
     r"""Train from W on the proxy loss, with its gradient in closed form.
 
@@ -55,10 +56,11 @@ def descend(
         path: Whether to keep the weights at these steps as well.
         normalisation: "paper" or "authors" (divided by $s^2$).
         abort_loss: Give up once a loss exceeds this or is not a number.
+        scan: Whether such a network is only taken out, its loss infinite from then on, and the others go on.
 
     Raises:
         ValueError: shapes that do not fit or values out of range.
-        TrainingDiverged: a loss exceeded `abort_loss`.
+        TrainingDiverged: a loss exceeded `abort_loss`, and this is no scan.
     """
     checks.one_of("optimiser", optimiser, list(OPTIMISERS))
     gamma, s, w = parameters(W, encoder, decoder, decay, scale, normalisation)
@@ -71,7 +73,8 @@ def descend(
         rates = constants[-1].flatten().tolist()
         adam = torch.optim.Adam([{"params": [V], "lr": r} for V, r in zip(everything, rates, strict=True)])
     V = everything  # the weights of the networks that are running
-    diary = Diary(everything[:, 0, 0], n_steps=n_steps, record=record, stop_loss=stop_loss, abort_loss=abort_loss)
+    options: dict[str, Any] = {"stop_loss": stop_loss, "abort_loss": abort_loss, "scan": scan}
+    diary = Diary(everything[:, 0, 0], n_steps=n_steps, record=record, **options)
     weights = []
     for step in range(n_steps + 1):
         e, d, gamma, s, w, rate = constants
@@ -120,17 +123,27 @@ class Diary:
         n_steps: Steps at most.
         record: Every so many steps, or these steps.
         stop_loss: A network has finished once its loss is at most this; 0 is never.
-        abort_loss: Give up once a loss exceeds this or is not a number.
+        abort_loss: It has diverged once its loss exceeds this or is not a number.
+        scan: Whether a network that has diverged leaves, or ends everything.
 
     Raises:
         ValueError: steps or an interval that are not whole numbers.
     """
 
-    def __init__(self, like: Tensor, *, n_steps: int, record: int | Sequence[int], stop_loss: float, abort_loss: float):
+    def __init__(
+        self,
+        like: Tensor,
+        *,
+        n_steps: int,
+        record: int | Sequence[int],
+        stop_loss: float,
+        abort_loss: float,
+        scan: bool,
+    ):
         checks.whole("n_steps", n_steps, 0)
         every = range(0, n_steps + 1, checks.whole("record", record, 1)) if isinstance(record, int) else record
         self._kept = {*every, n_steps}
-        self._last, self._stop, self._abort = n_steps, stop_loss, abort_loss
+        self._last, self._stop, self._abort, self._scan = n_steps, stop_loss, abort_loss, scan
         self.running = torch.arange(len(like), device=like.device)
         self.stopped = torch.full_like(self.running, n_steps)
         self.latest = torch.zeros_like(like)
@@ -141,20 +154,23 @@ class Diary:
         """Note the losses of the running networks before this step.
 
         Returns:
-            Whether they were kept; which of the running networks go on, if some have finished; whether all is done.
+            Whether they were kept; which of the running networks go on, if some stop; whether all is done.
 
         Raises:
-            TrainingDiverged: a loss exceeds `abort_loss`.
+            TrainingDiverged: a loss exceeds `abort_loss`, and this is no scan.
         """
-        self.latest.index_copy_(0, self.running, losses)
-        worst = losses.max().item()
-        if not worst <= self._abort:
+        worst, best = losses.max().item(), losses.min().item()
+        diverged = not worst <= self._abort
+        if diverged and not self._scan:
             raise TrainingDiverged(f"loss is {worst:g} at step {step}, above {self._abort:g}: lower lr")
         going = None
-        if self._stop > 0 and losses.min().item() <= self._stop:
-            going = losses > self._stop
-            finished = self.running[~going]
-            self.stopped.index_copy_(0, finished, self.stopped[finished].clamp(max=step))
+        if diverged or (self._stop > 0 and best <= self._stop):
+            bounded = losses <= self._abort  # false for what is not a number
+            losses = torch.where(bounded, losses, torch.inf)
+            going = bounded & (losses > self._stop) if self._stop > 0 else bounded
+            leaving = self.running[~going]
+            self.stopped.index_copy_(0, leaving, self.stopped[leaving].clamp(max=step))
+        self.latest.index_copy_(0, self.running, losses)
         done = step == self._last or (going is not None and not going.any().item())
         kept = done or step in self._kept
         if kept:
@@ -163,7 +179,7 @@ class Diary:
         return kept, going, bool(done)
 
     def leave(self, going: Tensor) -> None:
-        """Drop the networks that have finished from those that are running."""
+        """Drop the networks that have stopped from those that are running."""
         self.running = self.running[going]
 
     def losses(self, batch: Sequence[int]) -> Tensor:

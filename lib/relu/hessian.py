@@ -111,7 +111,7 @@ def _largest(W: Tensor, w: Tensor, e: Tensor, d: Tensor, z: Tensor, H: Tensor, a
         along = (pulled * z).sum(1, keepdim=True) @ Ce.T + dr @ Ca.T + r @ (C.T @ moved).T
         return (2 * w * torch.cat([along, outside(moved) @ Rr.T], dim=1)).flatten().double().cpu().numpy()
 
-    operator = LinearOperator((n * size, n * size), matvec=apply, dtype=np.float64)
+    operator = LinearOperator((n * size, n * size), matvec=apply, dtype=np.float64)  # type: ignore[call-arg]
     start = np.random.default_rng(0).standard_normal(n * size)
     return float(eigsh(operator, k=1, which="LA", v0=start, return_eigenvectors=False)[0])
 

@@ -5,7 +5,7 @@ themselves. The first step makes $We$ parallel to d, and until a neuron changes 
 W lie in the span of four vectors: d and e, each on the neurons of either sign of d; so do all rows. A neuron that
 changes sign leaves its set and becomes a coordinate of its own from then on. Hence
 
-$$W = B\,\Omega\,B^\dagger, \qquad B = (d_+,\, e_+,\, d_-,\, e_-,\, \text{one unit vector for each neuron that ever changed sign})$$
+$$W = B\,\Omega\,B^\dagger, \qquad B = (d_+,\, e_+,\, d_-,\, e_-,\, \text{a unit vector per neuron that changed sign})$$
 
 with $\Omega$ of size 4 + the number of such neurons, a few percent of n. The gradient step in these coordinates is the
 gradient step: nothing is approximated. (The linear network needs two vectors, see `lib.linear.reduced`.)
@@ -52,6 +52,7 @@ def descend_from_null(
     record: int | Sequence[int] = 1,
     normalisation: str = "authors",
     abort_loss: float = 100.0,
+    scan: bool = False,
 ) -> NullDescent:
     """`lib.relu.descent.descend` from W = 0 by plain gradient steps; arguments and errors are the same.
 
@@ -66,7 +67,7 @@ def descend_from_null(
     rate = torch.as_tensor(lr, dtype=encoder.dtype, device=encoder.device)[..., None, None]
     gamma, s, w, rate = (networks(value, batch) for value in (*constants, rate))
     sets = _Sets(networks(encoder, batch), networks(decoder, batch))
-    diary = Diary(w[:, 0, 0], n_steps=n_steps, record=record, stop_loss=stop_loss, abort_loss=abort_loss)
+    diary = Diary(w[:, 0, 0], n_steps=n_steps, record=record, stop_loss=stop_loss, abort_loss=abort_loss, scan=scan)
     trained: list[tuple[Tensor, Tensor]] = [(w, w)] * len(w)
     for step in range(n_steps + 1):
         u = sets.omega @ sets.inner(sets.e)  # networks x k x 1
