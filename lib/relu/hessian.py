@@ -138,8 +138,8 @@ def spectrum(
         decoder: See there.
         decay: See there.
         scale: See there.
-        basis: `... x n x k` orthonormal columns, each of them on neurons whose currents have one sign. The changes of W,
-            and the currents, are then confined to what these span, and there are 2k + 2 eigenvalues.
+        basis: `... x n x k` orthonormal columns, each of them on neurons whose currents have one sign. The changes
+            of W, and the currents, are then confined to what these span, and there are 2k + 2 eigenvalues.
         normalisation: See there.
     """
     w, e, d, z, H, a, _ = _pieces(W, encoder, decoder, decay, scale, normalisation)
