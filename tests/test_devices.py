@@ -37,13 +37,13 @@ from lib import (
 )
 from lib.linear import covariance, descent, loss, moments, reduced
 from lib.relu import descent as relu_descent
-from lib.relu import hessian, two_point
+from lib.relu import hessian, printed, two_point
 
 MODULES = (
     "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
     " torch_rnn recipes"
     " linear.moments linear.covariance linear.loss linear.reduced linear.descent"
-    " relu.two_point relu.descent relu.null_start relu.hessian"
+    " relu.two_point relu.descent relu.null_start relu.hessian relu.printed"
 ).split()
 aten = torch.ops.aten
 
@@ -252,6 +252,10 @@ CASES: dict[str, Callable[[Things], Any]] = {
     ],
     "relu.descent.networks": lambda t: relu_descent.networks(t(N, 1), (B, 2)),
     "relu.hessian.hessian": lambda t: hessian.hessian(t(B, N, N), t(N, 1), t(N, 1), 0.9, t(B)),
+    "relu.printed.hessian": lambda t: printed.hessian(t(N, N), t(N, 1), t(N, 1), 0.9),
+    "relu.printed.released_hessian": lambda t: printed.released_hessian(t(N, N), t(N, 1), 0.9),
+    "relu.printed.gradient_of_currents": lambda t: printed.gradient_of_currents(t(N, N), t(N, 1), 0.9, 1.0, -1.0),
+    "relu.descent.decay_time": lambda t: relu_descent.decay_time(t(B, 2), t(B), highest=0.1, lowest=1e-3),
     "relu.hessian.product": lambda t: hessian.product(t(N, N), t(N, N), t(N, 1), t(N, 1), 0.9, 1.0),
     "relu.hessian.spectrum": lambda t: hessian.spectrum(t(N, N), t(N, 1), t(N, 1), 0.9, 1.0, basis=t(N, 3)),
     "relu.two_point.signed": lambda t: two_point.signed(t(N, 1)),

@@ -1,5 +1,7 @@
 """lib.relu.hessian: closed forms against autograd, the printed formula, and counts of positive eigenvalues."""
 
+import itertools
+
 import pytest
 import torch
 from equations import randn, rectifier
@@ -7,6 +9,9 @@ from equations import randn, rectifier
 from lib.relu.descent import descend
 from lib.relu.hessian import hessian, largest_eigenvalue, product, spectrum
 from lib.relu.null_start import descend_from_null
+from lib.relu.printed import gradient_of_currents as printed_gradient
+from lib.relu.printed import hessian as printed_hessian
+from lib.relu.printed import released_hessian
 
 SCALES = {0.3: 0.015, 0.7: 0.05, 1.0: 0.1, 3.0: 0.15}  # and rates
 
@@ -80,27 +85,67 @@ def test_at_an_integrator(s, rng):
     assert largest_eigenvalue(W, e, d, 0.9, s).item() == pytest.approx(size, rel=1e-9)
 
 
-def printed_hessian(W, e, d, gamma, s):
-    """The combined formula as printed in appendix I, without its distributions, over s^2."""
-    one, u = torch.eye(len(e), dtype=W.dtype), W @ e
-    H = [torch.heaviside(z * u, torch.tensor(0.5, dtype=W.dtype))[:, 0] for z in (1, -1)]
-    steps = torch.outer(H[0], H[0]) + torch.outer(H[1], H[1])
-    a = [(rectifier(z * u) - z * gamma * e)[:, 0] for z in (1, -1)]
-    e, d = e[:, 0], d[:, 0]
-    total = torch.einsum("i,j,k,l,ik->ijkl", d, e, d, e, steps)
-    total += torch.einsum("j,l,ai,ak,ik->ijkl", e, e, W, W, steps)
-    total += sum(torch.einsum("ik,j,l->ijkl", one, v, v) for v in a)
-    mixed = torch.einsum("jk,i,l->ijkl", one, W @ W @ e - 2 * gamma * W @ e, e)
-    mixed += torch.einsum("ik,j,l->ijkl", W, W @ e - 2 * gamma * e, e)
-    return 2 * (total + mixed + mixed.permute(2, 3, 0, 1)) / s**2
+@pytest.mark.parametrize("sign", [1, -1])
+def test_terms_of_each_sign(sign, rng):
+    W, (e, d) = randn(6, 6, rng=rng) / 2, codes(rng, 6)
+
+    def one_sign(V):
+        h = rectifier(sign * (V @ e))
+        return ((d.T @ h - sign * 1.3 * 0.9) ** 2).sum() + (V @ h - sign * 0.9 * V @ e).square().sum()
+
+    expected = torch.autograd.functional.hessian(one_sign, W)
+    found = hessian(W, e, d, 0.9, 1.3, sign=sign, normalisation="paper")
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_printed_gradient_is_wrong_by_one_factor(sign, rng):
+    W, (e, _) = randn(6, 6, rng=rng) / 2, codes(rng, 6)
+    free = W.clone().requires_grad_()
+    h = rectifier(sign * (free @ e))
+    currents = (free @ h - sign * 0.9 * free @ e).square().sum()
+    (right,) = torch.autograd.grad(currents, free)
+    printed = printed_gradient(W, e, 0.9, 1.3, sign)
+    r = W @ h.detach() - sign * 0.9 * W @ e
+    mended = printed + 2 * r @ (sign * 0.9 * (1.3 - e)).T  # gamma e in place of s gamma
+    torch.testing.assert_close(mended, right, rtol=1e-12, atol=1e-13)
+    assert (printed - right).abs().max() > 0.1 * right.abs().max()
 
 
 @pytest.mark.parametrize("s", list(SCALES))
 def test_the_printed_formula_is_wrong(s, rng):
+    """By index, with every distribution left out; its terms are checked against the right ones in the next test."""
     W, e, d = integrator(rng, 12, s)
-    right, printed = hessian(W, e, d, 0.9, s), printed_hessian(W, e, d, 0.9, s)
+    right, printed = hessian(W, e, d, 0.9, s, normalisation="paper"), printed_hessian(W, e, d, 0.9)
     assert (printed - right).abs().max() > 0.01 * right.abs().max()
-    assert torch.linalg.eigvalsh(printed.reshape(144, 144))[0] * s**2 < -1
+    assert torch.linalg.eigvalsh(printed.reshape(144, 144))[0] < -1
+
+
+def test_the_printed_formulas_entry_by_entry(rng):
+    """As loops over the indices of the text, and of the released code with its rank-one W."""
+    n, gamma = 4, 0.9
+    W, (e, d) = randn(n, n, rng=rng), codes(rng, n)
+    left, sizes, right = torch.linalg.svd(W)
+    for released, V in ((False, W), (True, sizes[0] * torch.outer(left[:, 0], right[0]))):
+        x, y = e[:, 0], e[:, 0] if released else d[:, 0]
+        u = V @ x
+        H, h = [(z * u > 0).double() for z in (1, -1)], [rectifier(z * u) for z in (1, -1)]
+        v, w = V @ u - 2 * gamma * u, u - 2 * gamma * x
+        total = torch.zeros(n, n, n, n, dtype=torch.float64)
+        for i, j, k, m in itertools.product(range(n), repeat=4):
+            for p, z in ((0, 1), (1, -1)):
+                total[i, j, k, m] += (y[i] * y[k] + V[:, i] @ V[:, k]) * x[j] * x[m] * H[p][i] * H[p][k]
+                total[i, j, k, m] += (i == k) * (h[p][j] - z * gamma * x[j]) * (h[p][m] - z * gamma * x[m])
+            total[i, j, k, m] += (j == k) * v[i] * x[m] + V[i, k] * w[j] * x[m] + V[k, i] * w[m] * x[j]
+            if i == m:
+                row = (i, j, j, m) if released else (i, j, k, m)
+                total[row] += v[i] * x[m] if released else v[k] * x[j]
+        if released:
+            lower = total.reshape(n * n, n * n)
+            expected = torch.linalg.eigvalsh(lower)  # reads the lower triangle, as the solver of the released code does
+            torch.testing.assert_close(torch.linalg.eigvalsh(released_hessian(W, e, gamma)), expected)
+        else:
+            torch.testing.assert_close(printed_hessian(W, e, d, gamma), 2 * total)
 
 
 def test_spectrum_within_the_small_space(rng):
@@ -114,6 +159,10 @@ def test_spectrum_within_the_small_space(rng):
     confined = spectrum(found.W, e, d, 0.9, 1.0, basis=Q)
     positive = confined[confined > 1e-9]
     torch.testing.assert_close(positive, values[-len(positive) :], rtol=1e-8, atol=1e-10)
+    wider = torch.cat([Q, 0 * Q[:, :2]], dim=1)
+    filled = spectrum(found.W, e, d, 0.9, 1.0, basis=wider)
+    torch.testing.assert_close(filled[-len(confined) :], confined, rtol=1e-9, atol=1e-10)
+    torch.testing.assert_close(found.orthonormal, Q)
     assert len(values) == len(positive) or values[-len(positive) - 1] < 1e-9
 
 
@@ -121,5 +170,7 @@ def test_refuses(rng):
     W, (e, d) = randn(5, 5, rng=rng), codes(rng, 5)
     with pytest.raises(ValueError, match="basis must have shape 5 x k"):
         spectrum(W, e, d, 0.9, 1.0, basis=torch.zeros(4, 2, dtype=torch.float64))
+    with pytest.raises(ValueError, match="sign must be"):
+        hessian(W, e, d, 0.9, 1.0, sign=2)
     with pytest.raises(ValueError, match="decay"):
         largest_eigenvalue(W, e, d, 2.0, 1.0)

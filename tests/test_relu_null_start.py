@@ -40,6 +40,18 @@ def test_neurons_that_never_change_sign_stay_in_their_sets(rng):
     assert torch.equal(u.sign(), d.sign())
 
 
+def test_going_on_is_training_without_a_break(rng):
+    e, d = codes(rng, 5)
+    whole = descend_from_null(e, d, 0.995, SCALES, lr=RATES, n_steps=300)
+    half = descend_from_null(e, d, 0.995, SCALES, lr=RATES, n_steps=40)
+    rest = descend_from_null(
+        e, d, 0.995, SCALES, lr=RATES, n_steps=260, start=(half.coordinates, half.basis), record=100
+    )
+    torch.testing.assert_close(rest.W, whole.W, rtol=1e-9, atol=1e-11)
+    assert torch.equal(rest.changed, whole.changed) and half.changed.sum() < whole.changed.sum()
+    torch.testing.assert_close(rest.losses[-1], whole.losses[-1], rtol=1e-9, atol=1e-13)
+
+
 def test_scales_times_draws(rng):
     e, d = codes(rng, 3, 1, n=10)
     found = descend_from_null(e, d, 0.9, SCALES[:2], lr=RATES[:2], n_steps=40)

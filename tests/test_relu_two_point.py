@@ -7,7 +7,7 @@ from equations import randn, rectifier
 from lib.activations import ReLU
 from lib.losses import TwoPointProxy, proxy_loss
 from lib.networks import Integrator
-from lib.relu.descent import descend
+from lib.relu.descent import decay_time, descend
 from lib.relu.two_point import gradient, loss, terms
 from lib.tasks import Task
 from lib.training import Training, TrainingDiverged, train
@@ -126,6 +126,16 @@ def test_stops_and_gives_up(rng):
     single = descend(null.float(), e.float(), d.float(), 0.9, 1.0, lr=0.1, n_steps=10)
     assert single.W.dtype == torch.float32
     torch.testing.assert_close(single.W.double(), found.W, rtol=1e-4, atol=1e-6)
+
+
+def test_decay_time():
+    """Exact exponentials after a plateau, one of which stops; too few points give no time."""
+    steps = torch.arange(0, 400, 2)
+    late = (steps - 100).clamp_min(0).double()
+    losses = torch.stack([5 * torch.exp(-late / 20), 2 * torch.exp(-late / 7).clamp_min(1e-7), 1 - late / 1e3], dim=1)
+    found = decay_time(losses, steps, highest=1e-1, lowest=1e-9)
+    torch.testing.assert_close(found[:2], torch.tensor([20.0, 7.0], dtype=torch.float64))
+    assert found[2].isnan()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Pictures of the book: one idea each, drawn on axes that are handed in; nothing here trains or opens files."""
 
+from lib.plotting.curvature import plot_against_scale, plot_onset, plot_prediction
 from lib.plotting.representation import (
     plot_activity,
     plot_cosines,
@@ -20,13 +21,16 @@ __all__ = [
     "new_axes",
     "numbers",
     "plot_activity",
+    "plot_against_scale",
     "plot_cosines",
     "plot_currents",
     "plot_integral",
     "plot_losses",
     "plot_manifold",
     "plot_memories",
+    "plot_onset",
     "plot_population_histograms",
+    "plot_prediction",
     "plot_pulse",
     "plot_singular_values",
     "plot_spread",

@@ -110,6 +110,31 @@ def descend(
     )
 
 
+def decay_time(losses: Tensor, steps: Tensor, *, highest: float, lowest: float) -> Tensor:
+    r"""Steps in which the loss falls by a factor e, `...`: minus one over the slope of log loss against steps.
+
+    The line is fitted by least squares where the loss lies between two fractions of its first value, and falls.
+
+    Args:
+        losses: `records x ...`, constant once a network has stopped.
+        steps: `records`.
+        highest: Fraction of the first loss below which the decay is taken to be exponential.
+        lowest: Fraction above which it is fitted.
+
+    Returns:
+        Not a number where fewer than three records are left.
+    """
+    ratio = losses / losses[0]
+    falls = torch.cat([losses[:-1] > losses[1:], torch.zeros_like(losses[:1], dtype=torch.bool)])
+    used = ((ratio <= highest) & (ratio >= lowest) & falls).to(losses)
+    x = steps.to(losses).reshape(-1, *[1] * (losses.ndim - 1))
+    y = torch.where(used > 0, losses, torch.ones_like(losses)).log()
+    count = used.sum(0)
+    dx, dy = (used * (value - (used * value).sum(0) / count) for value in (x, y))
+    slope = (dx * dy).sum(0) / dx.square().sum(0)
+    return torch.where(count >= 3, -1 / slope, torch.nan)
+
+
 def networks(value: Tensor, batch: Sequence[int]) -> Tensor:
     """`networks x a x b` from what broadcasts to `batch x a x b`."""
     return value.expand(*batch, *value.shape[-2:]).reshape(-1, *value.shape[-2:])

@@ -21,7 +21,14 @@ SIGNS = (1.0, -1.0)
 
 
 def hessian(
-    W: Tensor, encoder: Tensor, decoder: Tensor, decay: Number, scale: Number, *, normalisation: str = "authors"
+    W: Tensor,
+    encoder: Tensor,
+    decoder: Tensor,
+    decay: Number,
+    scale: Number,
+    *,
+    sign: int | None = None,
+    normalisation: str = "authors",
 ) -> Tensor:
     r"""All second derivatives, `... x n x n x n x n` with entries $\partial^2 L / \partial W_{ij} \partial W_{kl}$.
 
@@ -29,9 +36,15 @@ def hessian(
     + \delta_{ik}\, a_{z,j} a_{z,l}
     + z \big[\delta_{jk}\, r_{z,i} H_{z,j} e_l + a_{z,j} W_{ik} H_{z,k} e_l + (ij \leftrightarrow kl)\big]$$
 
-    For a few neurons: it has n^4 entries. Arguments and errors as for `lib.relu.two_point.terms`.
+    For a few neurons: it has n^4 entries. Arguments and errors as for `lib.relu.two_point.terms`; with `sign` only the terms
+    of z = 1 or z = -1 are summed.
     """
+    if sign not in (None, 1, -1):
+        raise ValueError(f"sign must be 1, -1 or None, got {sign!r}")
     w, e, d, z, H, a, r = _pieces(W, encoder, decoder, decay, scale, normalisation)
+    if sign is not None:
+        these = slice(0, 1) if sign == 1 else slice(1, 2)
+        z, H, a, r = z[these], H[..., these], a[..., these], r[..., these]
     one = torch.eye(W.shape[-1], dtype=W.dtype, device=W.device)
     He, Hd, HW = H * z, H * d, W[..., None] * H[..., None, :, :]  # ... n 2, ... n 2, ... n n 2 (neuron k's step)
     e = e[..., 0]
@@ -138,18 +151,19 @@ def spectrum(
         decoder: See there.
         decay: See there.
         scale: See there.
-        basis: `... x n x k` orthonormal columns, each of them on neurons whose currents have one sign. The changes
-            of W, and the currents, are then confined to what these span, and there are 2k + 2 eigenvalues.
+        basis: `... x n x k` orthonormal columns, each of them on neurons whose currents have one sign; columns of zeros
+            may fill it up. The changes of W, and the currents, are then confined to what these span, and there are
+            2k + 2 eigenvalues.
         normalisation: See there.
     """
     w, e, d, z, H, a, _ = _pieces(W, encoder, decoder, decay, scale, normalisation)
+    one = torch.eye(W.shape[-1], dtype=W.dtype, device=W.device)
     if basis is not None:
         Q = checks.tensor("basis", basis, (*["..."] * (basis.ndim - 2), W.shape[-1], "k"))
         H = Q.square().mT @ H
-        W, e, d, a = Q.mT @ W @ Q, Q.mT @ e, Q.mT @ d, Q.mT @ a
-    n = W.shape[-1]
+        W, e, d, a, one = Q.mT @ W @ Q, Q.mT @ e, Q.mT @ d, Q.mT @ a, Q.mT @ Q
     L = torch.cat([d.expand(*W.shape[:-1], 1).mT, W], dim=-2)  # ... (n + 1) n, all residuals move by z L H_z V e ...
-    own = torch.cat([W.new_zeros(1, n), torch.eye(n, dtype=W.dtype, device=W.device)])  # ... and currents by V a_z
+    own = torch.cat([torch.zeros_like(one[..., :1, :]), one], dim=-2)  # ... and currents by V a_z
     blocks = []
     for p in range(2):
         row = []

@@ -39,6 +39,12 @@ class NullDescent(NamedTuple):
         """Weights, `... x n x n`, formed when asked for: at large n they are most of the memory."""
         return self.basis @ self.coordinates @ self.basis.mT
 
+    @property
+    def orthonormal(self) -> Tensor:
+        """Orthonormal columns that span what those of the basis do, set by set, and are zero where those are."""
+        Q, _ = torch.linalg.qr(self.basis)
+        return Q * self.basis.any(-2, keepdim=True)
+
 
 def descend_from_null(
     encoder: Tensor,
@@ -53,8 +59,23 @@ def descend_from_null(
     normalisation: str = "authors",
     abort_loss: float = 100.0,
     scan: bool = False,
+    start: tuple[Tensor, Tensor] | None = None,
 ) -> NullDescent:
     """`lib.relu.descent.descend` from W = 0 by plain gradient steps; arguments and errors are the same.
+
+    Args:
+        encoder: See there, as for all arguments but the last.
+        decoder: See there.
+        decay: See there.
+        scale: See there.
+        lr: See there.
+        n_steps: See there.
+        stop_loss: See there.
+        record: See there.
+        normalisation: See there.
+        abort_loss: See there.
+        scan: See there.
+        start: Coordinates and basis in which an earlier training has ended, to go on from there; None is W = 0.
 
     Raises:
         ValueError: a decoder with an entry of zero, which belongs to neither set.
@@ -67,6 +88,8 @@ def descend_from_null(
     rate = torch.as_tensor(lr, dtype=encoder.dtype, device=encoder.device)[..., None, None]
     gamma, s, w, rate = (networks(value, batch) for value in (*constants, rate))
     sets = _Sets(networks(encoder, batch), networks(decoder, batch))
+    if start is not None:
+        sets.resume(*(networks(value, batch) for value in start))
     diary = Diary(w[:, 0, 0], n_steps=n_steps, record=record, stop_loss=stop_loss, abort_loss=abort_loss, scan=scan)
     trained: list[tuple[Tensor, Tensor]] = [(w, w)] * len(w)
     for step in range(n_steps + 1):
@@ -74,7 +97,7 @@ def descend_from_null(
         if sets.split(u):
             u = sets.omega @ sets.inner(sets.e)
         both = signed(u)
-        slopes = sets.slopes(both) if step else torch.full_like(both, 0.5)
+        slopes = sets.slopes(both) if step or start is not None else torch.full_like(both, 0.5)
         h = slopes * both
         output_errors = sets.inner(sets.d).mT @ h - signed(s * gamma)
         r = sets.omega @ sets.inner(h) - gamma * both
@@ -128,6 +151,16 @@ class _Sets:
         self._ratios = like(count, 2, 2)  # lowest and highest e/d in each set
         for k in range(count):
             self._describe(k)
+
+    def resume(self, omega: Tensor, basis: Tensor) -> None:
+        """Take over the coordinates and the basis of an earlier training."""
+        self._members = basis[..., :SETS:2].mT != 0
+        for k in range(len(basis)):
+            for i in basis[k, :, SETS:].mT.nonzero()[:, 1].tolist():
+                self._part(k, 0, i)
+            self._describe(k)
+        size = max(self.omega.shape[1], omega.shape[1])
+        self.omega = _padded(omega[:, :size, :size], self.omega.shape[1], self.omega.shape[1]).clone()
 
     def inner(self, coordinates: Tensor) -> Tensor:
         """Inner products with the basis, `networks x k x m` from coordinates."""
