@@ -27,7 +27,7 @@ def hessian(W: Tensor, encoder: Tensor, decoder: Tensor, decay: float) -> Tensor
 def released_hessian(W: Tensor, encoder: Tensor, decay: float) -> Tensor:
     """What the authors' aggregator builds for Figure 16, `n^2 x n^2`, symmetric (erratum E33).
 
-    W is cut to rank one, the encoder serves as decoder, there is no factor 2, n times an entry of the diagonal stands for
+    W is cut to rank one, the encoder serves as decoder, there is no factor 2, n times a diagonal entry stands for
     the mirror of one mixed term, and the solver reads the lower triangle of what is not symmetric.
     """
     left, sizes, right = torch.linalg.svd(W)
