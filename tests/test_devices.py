@@ -252,6 +252,7 @@ CASES: dict[str, Callable[[Things], Any]] = {
     ],
     "relu.descent.networks": lambda t: relu_descent.networks(t(N, 1), (B, 2)),
     "relu.hessian.hessian": lambda t: hessian.hessian(t(B, N, N), t(N, 1), t(N, 1), 0.9, t(B)),
+    "relu.printed.mismatch": lambda t: torch.tensor(printed.mismatch(t(N), t(N)), device=t.device),
     "relu.printed.hessian": lambda t: printed.hessian(t(N, N), t(N, 1), t(N, 1), 0.9),
     "relu.printed.released_hessian": lambda t: printed.released_hessian(t(N, N), t(N, 1), 0.9),
     "relu.printed.gradient_of_currents": lambda t: printed.gradient_of_currents(t(N, N), t(N, 1), 0.9, 1.0, -1.0),

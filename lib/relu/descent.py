@@ -184,7 +184,7 @@ class Diary:
         Raises:
             TrainingDiverged: a loss exceeds `abort_loss`, and this is no scan.
         """
-        worst, best = losses.max().item(), losses.min().item()
+        best, worst = torch.stack(losses.aminmax()).tolist()
         diverged = not worst <= self._abort
         if diverged and not self._scan:
             raise TrainingDiverged(f"loss is {worst:g} at step {step}, above {self._abort:g}: lower lr")
@@ -195,9 +195,10 @@ class Diary:
             going = bounded & (losses > self._stop) if self._stop > 0 else bounded
             leaving = self.running[~going]
             self.stopped.index_copy_(0, leaving, self.stopped[leaving].clamp(max=step))
-        self.latest.index_copy_(0, self.running, losses)
         done = step == self._last or (going is not None and not going.any().item())
         kept = done or step in self._kept
+        if kept or going is not None:
+            self.latest.index_copy_(0, self.running, losses)
         if kept:
             self.steps.append(step)
             self._losses.append(self.latest.clone())

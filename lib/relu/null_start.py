@@ -93,13 +93,13 @@ def descend_from_null(
     diary = Diary(w[:, 0, 0], n_steps=n_steps, record=record, stop_loss=stop_loss, abort_loss=abort_loss, scan=scan)
     trained: list[tuple[Tensor, Tensor]] = [(w, w)] * len(w)
     for step in range(n_steps + 1):
-        u = sets.omega @ sets.inner(sets.e)  # networks x k x 1
+        u = sets.omega @ sets.inner_codes[..., 1:]  # networks x k x 1
         if sets.split(u):
-            u = sets.omega @ sets.inner(sets.e)
+            u = sets.omega @ sets.inner_codes[..., 1:]
         both = signed(u)
         slopes = sets.slopes(both) if step or start is not None else torch.full_like(both, 0.5)
         h = slopes * both
-        output_errors = sets.inner(sets.d).mT @ h - signed(s * gamma)
+        output_errors = sets.inner_codes[..., :1].mT @ h - signed(s * gamma)
         r = sets.omega @ sets.inner(h) - gamma * both
         inner_r = sets.inner(r)
         losses = w[:, 0, 0] * (output_errors.square().sum((1, 2)) + (r * inner_r).sum((1, 2)))
@@ -151,6 +151,7 @@ class _Sets:
         self._ratios = like(count, 2, 2)  # lowest and highest e/d in each set
         for k in range(count):
             self._describe(k)
+        self._update()
 
     def resume(self, omega: Tensor, basis: Tensor) -> None:
         """Take over the coordinates and the basis of an earlier training."""
@@ -161,6 +162,7 @@ class _Sets:
             self._describe(k)
         size = max(self.omega.shape[1], omega.shape[1])
         self.omega = _padded(omega[:, :size, :size], self.omega.shape[1], self.omega.shape[1]).clone()
+        self._update()
 
     def inner(self, coordinates: Tensor) -> Tensor:
         """Inner products with the basis, `networks x k x m` from coordinates."""
@@ -175,16 +177,20 @@ class _Sets:
         """Give their own coordinates to neurons whose current has changed sign, u being its coordinates."""
         share = u[:, :SETS].reshape(-1, 2, 2)  # networks x set x (alpha, beta)
         ends = share[..., :1] + share[..., 1:] * self._ratios
-        changed = (ends < 0).any(2).any(1)
-        if not changed.any().item():
+        if not (ends < 0).any().item():
             return False
-        for k in changed.nonzero()[:, 0].tolist():
+        for k in (ends < 0).any(2).any(1).nonzero()[:, 0].tolist():
             margins = share[k, :, :1] + share[k, :, 1:] * (self._pairs[k, :, 1] / self._pairs[k, :, 0])  # 2 x n
             leaving = self._members[k] & (margins < 0)
             for g, i in leaving.nonzero().tolist():
                 self._part(k, g, i)
             self._describe(k)
+        self._update()
         return True
+
+    def _update(self) -> None:
+        """Inner products of d and e with the basis, `networks x k x 2`."""
+        self.inner_codes = self.inner(torch.cat([self.d, self.e], dim=-1))
 
     def _part(self, k: int, g: int, i: int) -> None:
         """Neuron i of network k leaves set g; a new coordinate takes over its share of d_g and e_g."""
@@ -217,6 +223,7 @@ class _Sets:
         size = SETS + max(map(len, self._alone))  # those with most coordinates are often the first to finish
         self.omega, self._gram = self.omega[:, :size, :size].clone(), self._gram[:, :size, :size].clone()
         self.e, self.d = self.e[:, :size].clone(), self.d[:, :size].clone()
+        self._update()
 
     def result(self, k: int) -> tuple[Tensor, Tensor]:
         """Omega of network k, and the basis, `n x` as many columns."""

@@ -1,7 +1,7 @@
 """Formulas of appendix I as they are printed, and as the released code has them: for comparison only.
 
-What is right is in `lib.relu.two_point` and `lib.relu.hessian`. One network at a time; the loss is the paper's, without a
-division by s^2. The distributions of the printed text, zero almost everywhere, are left out.
+What is right is in `lib.relu.two_point` and `lib.relu.hessian`. One network at a time; the loss is the paper's, not
+divided by s^2. The distributions of the printed text, zero almost everywhere, are left out.
 """
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def gradient_of_currents(W: Tensor, encoder: Tensor, decay: float, scale: float, sign: float) -> Tensor:
-    """Gradient of the current term of one sign, `n x n`, with the number s gamma where gamma e belongs (erratum E10)."""
+    """Gradient of the current term of one sign, `n x n`, with s gamma in the place of gamma e (erratum E10)."""
     u = W @ encoder
     h, H = (sign * u).clamp_min(0), _step(sign * u)
     r = W @ h - sign * decay * u
@@ -44,6 +44,11 @@ def released_hessian(W: Tensor, encoder: Tensor, decay: float) -> Tensor:
     where_i_is_l += n * v * e
     lower = total.reshape(n * n, n * n).tril()
     return lower + lower.tril(-1).mT
+
+
+def mismatch(found: Tensor, expected: Tensor) -> float:
+    """Largest difference over the largest entry of what is expected."""
+    return ((found - expected).abs().max() / expected.abs().max()).item()
 
 
 def _unmixed(W: Tensor, encoder: Tensor, decoder: Tensor, decay: float) -> Tensor:

@@ -30,10 +30,14 @@ class Terms(NamedTuple):
     weight: Tensor  # ... x 1 x 1, w
 
     @property
+    def of_each_sign(self) -> Tensor:
+        """The terms of z = 1 and of z = -1, `... x 2`, without the weight."""
+        return self.output_errors.square().sum(-2) + self.current_errors.square().sum(-2)
+
+    @property
     def loss(self) -> Tensor:
         """One number for each network, `...`."""
-        squares = self.output_errors.square().sum(-2) + self.current_errors.square().sum(-2)  # ... x 2
-        return squares.sum(-1) * self.weight[..., 0, 0]
+        return self.of_each_sign.sum(-1) * self.weight[..., 0, 0]
 
 
 def terms(
