@@ -8,10 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import batch, clock, gradient, growth, share, step, time_to_loss
-from benchmarks import batch, clock, growth, share, spectra, step, time_to_loss
-from benchmarks import batch, clock, growth, reduced, share, spectra, step, time_to_loss
-from benchmarks import batch, clock, growth, share, step, time_to_loss, words
+from benchmarks import batch, clock, gradient, growth, reduced, share, spectra, step, time_to_loss, words
 from benchmarks.report import Options, Report
 
 BENCHMARKS = {

@@ -6,10 +6,7 @@ import math
 import pytest
 import torch
 
-from benchmarks import batch, clock, gradient, growth, share, step, time_to_loss
-from benchmarks import batch, clock, growth, share, spectra, step, time_to_loss
-from benchmarks import batch, clock, growth, reduced, share, spectra, step, time_to_loss
-from benchmarks import batch, clock, growth, share, step, time_to_loss, words
+from benchmarks import batch, clock, gradient, growth, reduced, share, spectra, step, time_to_loss, words
 from benchmarks.__main__ import main, parse
 from benchmarks.contenders import CONTENDERS, Contender, Disagreement, agreement, contenders
 from benchmarks.report import Options, Report, Table, Wish
@@ -137,6 +134,8 @@ def test_a_wrong_gradient_is_not_timed(monkeypatch):
     monkeypatch.setattr(gradient, "gradient", lambda *arguments: 1.001 * gradient.by_autograd(*arguments))
     with pytest.raises(Disagreement, match="gradients differ by 1.0e-03"):
         gradient.run(Options(quick=True))
+
+
 def test_words():
     (table,) = words.run(Options(quick=True)).tables
     assert [row[0] for row in table.rows] == ["words", "full space", "autograd"]

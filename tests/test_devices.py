@@ -49,6 +49,9 @@ from lib.linear import (
     spectrum,
     words,
 )
+from lib.linear import covariance, curvature, descent, loss, manifolds, moments, reduced, slow, sweep
+from lib.relu import descent as relu_descent
+from lib.relu import hessian, printed, two_point
 
 OTHERS = "artifacts batch ledger notebooks record results plotting".split()  # plotting moves tensors to the CPU
 MODULES = sorted(
@@ -56,13 +59,13 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(lib.__path__, "lib.")
     if not module.ispkg and module.name.split(".")[1] not in OTHERS
 )
-from lib.linear import covariance, curvature, descent, loss, manifolds, moments, reduced, slow, sweep
 MODULES = (
     "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
     " torch_rnn recipes"
     " linear.moments linear.covariance linear.loss linear.reduced linear.descent linear.manifolds"
     " linear.sweep linear.slow linear.flow linear.curvature linear.hessian linear.spectrum"
-    " linear.conditions linear.fitting"
+    " linear.conditions linear.fitting relu.two_point relu.descent relu.null_start relu.hessian"
+    " relu.printed"
 ).split()
 aten = torch.ops.aten
 
@@ -330,6 +333,29 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.channels.integrator": lambda t: linear_channels.integrator(t(B, N, 2), t(B, N, 2), TASK[2]),
     "linear.channels.eigenmodes": lambda t: linear_channels.eigenmodes(t(B, N, N), 2),
     "linear.channels.cross_talk": lambda t: linear_channels.cross_talk(t(N, 2), t(N, 2), t(N, 2), t(N, 2)),
+    "relu.two_point.loss": lambda t: two_point.loss(t(B, N, N), t(N, 1), t(N, 1), 0.9, t(B)),
+    "relu.two_point.gradient": lambda t: two_point.gradient(t(N, N), t(N, 1), t(N, 1), 0.9, 1.0),
+    "relu.two_point.terms": lambda t: two_point.terms(t(N, N), t(N, 1), t(N, 1), 0.9, 1.0),
+    "relu.two_point.terms_of": lambda t: two_point.terms_of(t(N, N), t(N, 1), t(N, 1), t(1, 1), t(1, 1), t(1, 1)),
+    "relu.two_point.factors": lambda t: two_point.factors(
+        t(N, N), t(N, 1), t(N, 1), t(1, 1), two_point.terms(t(N, N), t(N, 1), t(N, 1), 0.9, 1.0)
+    "relu.two_point.parameters": lambda t: two_point.parameters(t(N, N), t(N, 1), t(N, 1), 0.9, t(B), "paper"),
+    "relu.two_point.times": lambda t: [
+        two_point.times(t(N, N), t(N, 2)),
+        two_point.times(t(B, 300, 300), t(B, 300, 2)),
+    ],
+    "relu.descent.networks": lambda t: relu_descent.networks(t(N, 1), (B, 2)),
+    "relu.hessian.hessian": lambda t: hessian.hessian(t(B, N, N), t(N, 1), t(N, 1), 0.9, t(B)),
+    "relu.printed.mismatch": lambda t: torch.tensor(printed.mismatch(t(N), t(N)), device=t.device),
+    "relu.printed.hessian": lambda t: printed.hessian(t(N, N), t(N, 1), t(N, 1), 0.9),
+    "relu.printed.released_hessian": lambda t: printed.released_hessian(t(N, N), t(N, 1), 0.9),
+    "relu.printed.gradient_of_currents": lambda t: printed.gradient_of_currents(t(N, N), t(N, 1), 0.9, 1.0, -1.0),
+    "relu.descent.decay_time": lambda t: relu_descent.decay_time(t(B, 2), t(B), highest=0.1, lowest=1e-3),
+    "relu.hessian.product": lambda t: hessian.product(t(N, N), t(N, N), t(N, 1), t(N, 1), 0.9, 1.0),
+    "relu.hessian.spectrum": lambda t: hessian.spectrum(t(N, N), t(N, 1), t(N, 1), 0.9, 1.0, basis=t(N, 3)),
+    "relu.two_point.signed": lambda t: two_point.signed(t(N, 1)),
+    "relu.descent.descend": lambda t: (
+        relu_descent.descend(t(B, N, N), t(N, 1), t(N, 1), 0.9, t(B), lr=0.1, n_steps=2, stop_loss=-1.0).W
     "losses.proxy_loss": lambda t: t.task_results(lambda f, D: losses.proxy_loss(f, t(B, D), TASK[D])),
     "losses.TwoPointProxy.__call__": lambda t: losses.TwoPointProxy(TASK[1])(t.networks["relu", 1], t(2, 1)),
     "losses.BatchLoss.__call__": lambda t: t.task_results(lambda f, D: losses.BatchLoss(TASK[D])(f, t(B, T, D))),
@@ -360,6 +386,11 @@ EXEMPT = {
         " unrolled.Workspace networks.Integrator.extra_repr"
         " activations.Linear activations.ReLU samplers.MonteCarlo samplers.Antithetic samplers.Sobol"
     ),
+    "keeps the losses of a training above": (
+        "relu.descent.Diary relu.descent.Diary.note relu.descent.Diary.leave relu.descent.Diary.losses"
+    ),
+    "sorts neurons by their numbers": "relu.null_start.descend_from_null",
+    "hands vectors to scipy, on a CPU": "relu.hessian.largest_eigenvalue",
     "cuts a batch by its numbers; used on a CPU alone": "cones.Cones cones.Cones.forward cones.Cones.backward",
     "numbers that moved with their network": "activations.Sigmoid",
     "a record or an exception, that does nothing": (
@@ -370,7 +401,8 @@ EXEMPT = {
         " cones.Block cones.Cut linear.special.Realised linear.channels.Modes linear.channels.Eigenmodes"
         " linear.channels.CrossTalk linear.spectrum.Modes linear.spectrum.Cluster"
         " linear.conditions.Examination linear.curvature.Best linear.curvature.Valley"
-        " linear.reduced.Invariants linear.slow.Coordinates linear.sweep.Sweep"
+        " linear.reduced.Invariants linear.slow.Coordinates linear.sweep.Sweep relu.two_point.Terms"
+        " relu.descent.Descent relu.null_start.NullDescent"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"

@@ -12,6 +12,7 @@ from lib.plotting.descent import (
 from lib.plotting.manifolds import plot_iso_scales, plot_minima
 from lib.plotting.moments import plot_moment_errors, plot_moments, plot_sample_means, plot_spectra
 from lib.plotting.multiplexing import plot_channels, plot_eigenvalues, plot_products, plot_residuals
+from lib.plotting.onset import plot_against_scale, plot_onset, plot_prediction
 from lib.plotting.perturbation import plot_disk, plot_moment_errors, plot_scaling
 from lib.plotting.representation import (
     plot_activity,
@@ -36,6 +37,7 @@ __all__ = [
     "plot_activity",
     "plot_conditions",
     "plot_contraction",
+    "plot_against_scale",
     "plot_cosines",
     "plot_currents",
     "plot_decay",
@@ -52,6 +54,9 @@ __all__ = [
     "plot_moments",
     "plot_population_histograms",
     "plot_power_law",
+    "plot_onset",
+    "plot_population_histograms",
+    "plot_prediction",
     "plot_pulse",
     "plot_sample_means",
     "plot_channels",
