@@ -61,9 +61,9 @@ def plain_bound(encoder: Tensor, decoder: Tensor, decay: Number, scale: Number) 
 def sharp_bound(encoder: Tensor, decoder: Tensor, decay: Number, scale: Number) -> Tensor:
     r"""Largest lower bound that depends on the angle between encoder and decoder alone (erratum E13b), `...`.
 
-    An integrator of leading singular value $\sigma$ has $\sigma \ge |\rho|$ for a vector with $\rho^\dagger l = 2\gamma$
-    and $\rho^\dagger e = 2s\gamma/d^\dagger l$, where $l = We/|We|$. The smallest such $\rho$ lies in the plane of l and
-    e, and the smallest over all unit vectors l is, with $s$ in units of $|e||d|$ and $c = \cos(e, d)$,
+    With $l = We/|We|$ an integrator has $\sigma \ge |\rho|$ for a vector $\rho$ with $\rho^\dagger l = 2\gamma$ and
+    $\rho^\dagger e = 2s\gamma/d^\dagger l$. The smallest such $\rho$ lies in the plane of l and e; the smallest over all
+    unit vectors l is, with $s$ in units of $|e||d|$ and $c = \cos(e, d)$,
 
     $$2\gamma \quad\text{if } s \le \tfrac{1 + c}{2}, \qquad\text{else}\quad
     2\gamma\,\frac{1 + 4s(s - c)}{2s - c + 2\sqrt{1 - c^2}\sqrt{s(s - c)}}.$$
@@ -102,7 +102,7 @@ def integrator(encoder: Tensor, decoder: Tensor, decay: Number, scale: Number) -
 
     Its left vector starts as the one in the plane of encoder and decoder that attains `sharp_bound`; scaling its
     positive and its negative half makes $d^\dagger l_+ = -d^\dagger l_-$. Then r is the shortest vector with
-    $\sigma r^\dagger l_\pm = \pm\gamma$ and $\sigma r^\dagger e = s\gamma/d^\dagger l_+$: three linear equations. Because
+    $\sigma r^\dagger l_\pm = \pm\gamma$ and $\sigma r^\dagger e = s\gamma/d^\dagger l_+$: three linear equations. As
     halves of random vectors are not quite equal, $\sigma$ is above the bound by a relative amount of order 1/n.
 
     Args:
@@ -124,11 +124,11 @@ def integrator(encoder: Tensor, decoder: Tensor, decay: Number, scale: Number) -
     l = theta.cos() * d + theta.sin() * across  # noqa: E741
     loads = _halves(l).mT @ d  # ... 2 1, d'l+ and d'l-
     fits = (loads[..., :1, :] > 0) & (loads[..., 1:, :] < 0)
-    l = _halves(torch.where(fits, l, d))  # noqa: E741
-    l = l / (l.mT @ d).abs().mT  # ... n 2, both halves with the same load
-    l = l / l.square().sum(dim=(-2, -1), keepdim=True).sqrt()  # noqa: E741
-    span = torch.cat([l, encoder.expand(*l.shape[:-1], 1)], dim=-1)  # ... n 3
-    load = s * gamma / (l[..., :1].mT @ decoder)
+    halves = _halves(torch.where(fits, l, d))  # ... n 2
+    halves = halves / (halves.mT @ d).abs().mT  # both with the same load
+    halves = halves / halves.square().sum(dim=(-2, -1), keepdim=True).sqrt()
+    span = torch.cat([halves, encoder.expand(*halves.shape[:-1], 1)], dim=-1)  # ... n 3
+    load = s * gamma / (halves[..., :1].mT @ decoder)
     wanted = torch.cat([gamma.expand_as(load), -gamma.expand_as(load), load], dim=-2)  # ... 3 1
     sizes = span.square().sum(dim=-2, keepdim=True).sqrt()
     gram = (span / sizes).mT @ (span / sizes)
@@ -136,7 +136,7 @@ def integrator(encoder: Tensor, decoder: Tensor, decay: Number, scale: Number) -
         raise ValueError("encoder must not lie in the span of the two halves of the left vector, got one that does")
     rho = span / sizes @ torch.linalg.solve(gram, wanted / sizes.mT)
     sigma = rho.norm(dim=-2, keepdim=True)
-    return RankOne(sigma, l[..., :1] - l[..., 1:], rho / sigma)
+    return RankOne(sigma, halves[..., :1] - halves[..., 1:], rho / sigma)
 
 
 class _Angles(NamedTuple):
@@ -147,7 +147,7 @@ class _Angles(NamedTuple):
 
 
 def _best_angles(encoder: Tensor, decoder: Tensor, s: Tensor) -> _Angles:
-    r"""With l at $\theta$, r at $\theta + u$ and e at $\varphi$: $\cos\theta\cos(\theta + u - \varphi) = s\cos u$ with the
+    r"""With l at $\theta$, r at $\theta + u$, e at $\varphi$: $\cos\theta\cos(\theta + u - \varphi) = s\cos u$ with the
     smallest $|u|$, which decides $\sigma = 2\gamma/\cos u$.
     """
     s = _relative(encoder, decoder, s)
