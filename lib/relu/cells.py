@@ -111,43 +111,40 @@ def _descend(
     V, fixed, limits = cells
     e, d = V.mT @ encoder, V.mT @ decoder  # B k 1
     single = fixed == 0
-    W = V.new_zeros(len(V), V.shape[-1], V.shape[-1])
-    weight, rate = 1 / s**2, torch.full_like(d[:, :1], -lr / s**2)
-    margin = torch.ones_like(limits[..., :1])
-    losses, steps, stopped = [], [], torch.full((len(W),), n_steps, device=W.device)
-    current = None
+    W = V.new_zeros(len(V), V.shape[-1], V.shape[-1])  # B k k
+    rate = torch.full_like(d[:, :1], -lr / s**2)
+    margin = torch.zeros_like(limits[..., :1])
+    wanted = e.new_tensor([2 * s * gamma, 0.0])
+    losses, steps, stopped = [], [], [n_steps] * len(W)
     for step in range(n_steps + 1):
         u = W @ e
         S = torch.where(single, u.sign(), fixed) if step else torch.zeros_like(u)  # at W = 0 no neuron has a sign yet
         M = torch.cat([u, S * u], dim=-1)  # B k 2, u and |u|
         R = W @ M
         R[..., :1] -= 2 * gamma * u
-        outputs = d.mT @ M  # B 1 2
-        outputs[..., :1] -= 2 * s * gamma
-        loss = (outputs.square().sum((-2, -1)) + R.square().sum((-2, -1))) * (weight / 2)
-        running = rate[:, 0, 0] != 0
-        current = loss if current is None else torch.where(running, loss, current)
+        outputs = d.mT @ M - wanted  # B 1 2
+        loss = torch.cat([R, outputs], dim=-2).square().sum((-2, -1)) / (2 * s**2)  # B
         if step:
             margin = torch.minimum(margin, limits @ u)
-        worst = loss.max().item()
-        if not worst <= abort_loss:
+        values = loss.tolist()
+        if not all(value <= abort_loss for value in values):
+            worst = max(values)
             raise TrainingDiverged(f"loss is {worst:g} at step {step}, above {abort_loss:g}: lower lr (now {lr})")
-        learnt = running & (loss <= stop_loss)
-        stopped = torch.where(learnt, step, stopped)
-        rate = torch.where(learnt[:, None, None], 0.0, rate)
-        done = step == n_steps or not rate.any().item()
-        if step % 100 == 0 or done:
-            if not (margin >= 0).all().item():
-                return None
+        for k, value in enumerate(values):
+            if value <= stop_loss and stopped[k] == n_steps:
+                stopped[k], rate[k] = step, 0.0
+        done = step >= max(stopped)
+        if (step % 100 == 0 or done) and not (margin >= 0).all():
+            return None
         if step % record == 0 or done:
-            losses.append(current)
+            losses.append(loss)
             steps.append(step)
         if done:
             break
         back = W.mT @ R + d @ outputs  # B k 2
         back = back[..., :1] - 2 * gamma * R[..., :1] + S * back[..., 1:]
         W.baddbmm_(rate * torch.cat([R, back], dim=-1), torch.cat([M, e], dim=-1).mT)
-    return Descent(W, V, torch.stack(losses), torch.tensor(steps), stopped)
+    return Descent(W, V, torch.stack(losses), torch.tensor(steps), torch.tensor(stopped))
 
 
 def _cells(encoder: Tensor, decoder: Tensor, reach: float) -> _Cells:

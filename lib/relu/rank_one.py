@@ -62,8 +62,8 @@ def sharp_bound(encoder: Tensor, decoder: Tensor, decay: Number, scale: Number) 
     r"""Largest lower bound that depends on the angle between encoder and decoder alone (erratum E13b), `...`.
 
     With $l = We/|We|$ an integrator has $\sigma \ge |\rho|$ for a vector $\rho$ with $\rho^\dagger l = 2\gamma$ and
-    $\rho^\dagger e = 2s\gamma/d^\dagger l$. The smallest such $\rho$ lies in the plane of l and e; the smallest over all
-    unit vectors l is, with $s$ in units of $|e||d|$ and $c = \cos(e, d)$,
+    $\rho^\dagger e = 2s\gamma/d^\dagger l$. The smallest such $\rho$ lies in the plane of l and e; the smallest over
+    all unit vectors l is, with $s$ in units of $|e||d|$ and $c = \cos(e, d)$,
 
     $$2\gamma \quad\text{if } s \le \tfrac{1 + c}{2}, \qquad\text{else}\quad
     2\gamma\,\frac{1 + 4s(s - c)}{2s - c + 2\sqrt{1 - c^2}\sqrt{s(s - c)}}.$$
