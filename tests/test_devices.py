@@ -36,11 +36,14 @@ from lib import (
     unrolled,
 )
 from lib.linear import covariance, descent, loss, moments, reduced
+from lib.relu import descent as relu_descent
+from lib.relu import two_point
 
 MODULES = (
     "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
     " torch_rnn recipes"
     " linear.moments linear.covariance linear.loss linear.reduced linear.descent"
+    " relu.two_point relu.descent relu.null_start"
 ).split()
 aten = torch.ops.aten
 
@@ -235,6 +238,23 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.reduced.Reduced.lift": lambda t: reduced.reduce(t(N, 1), t(N, 1)).lift(t(2, 2)),
     "linear.reduced.Reduced.project": lambda t: reduced.reduce(t(N, 1), t(N, 1)).project(t(N, N)),
     "linear.descent.descend": lambda t: descent.descend(t(N, N), t(N, 1), t(N, 1), TASK[1], lr=0.1, n_steps=2).W,
+    "relu.two_point.loss": lambda t: two_point.loss(t(B, N, N), t(N, 1), t(N, 1), 0.9, t(B)),
+    "relu.two_point.gradient": lambda t: two_point.gradient(t(N, N), t(N, 1), t(N, 1), 0.9, 1.0),
+    "relu.two_point.terms": lambda t: two_point.terms(t(N, N), t(N, 1), t(N, 1), 0.9, 1.0),
+    "relu.two_point.terms_of": lambda t: two_point.terms_of(t(N, N), t(N, 1), t(N, 1), t(1, 1), t(1, 1), t(1, 1)),
+    "relu.two_point.factors": lambda t: two_point.factors(
+        t(N, N), t(N, 1), t(N, 1), t(1, 1), two_point.terms(t(N, N), t(N, 1), t(N, 1), 0.9, 1.0)
+    ),
+    "relu.two_point.parameters": lambda t: two_point.parameters(t(N, N), t(N, 1), t(N, 1), 0.9, t(B), "paper"),
+    "relu.two_point.times": lambda t: [
+        two_point.times(t(N, N), t(N, 2)),
+        two_point.times(t(B, 300, 300), t(B, 300, 2)),
+    ],
+    "relu.descent.networks": lambda t: relu_descent.networks(t(N, 1), (B, 2)),
+    "relu.two_point.signed": lambda t: two_point.signed(t(N, 1)),
+    "relu.descent.descend": lambda t: (
+        relu_descent.descend(t(B, N, N), t(N, 1), t(N, 1), 0.9, t(B), lr=0.1, n_steps=2, stop_loss=-1.0).W
+    ),
     "losses.proxy_loss": lambda t: t.task_results(lambda f, D: losses.proxy_loss(f, t(B, D), TASK[D])),
     "losses.TwoPointProxy.__call__": lambda t: losses.TwoPointProxy(TASK[1])(t.networks["relu", 1], t(2, 1)),
     "losses.BatchLoss.__call__": lambda t: t.task_results(lambda f, D: losses.BatchLoss(TASK[D])(f, t(B, T, D))),
@@ -263,12 +283,18 @@ EXEMPT = {
         " unrolled.Workspace networks.Integrator.extra_repr"
         " activations.Linear activations.ReLU samplers.MonteCarlo samplers.Antithetic samplers.Sobol"
     ),
+    "keeps the losses of a training above": (
+        "relu.descent.Diary relu.descent.Diary.note relu.descent.Diary.leave relu.descent.Diary.losses"
+    ),
+    "sorts neurons by their numbers": "relu.null_start.descend_from_null",
     "cuts a batch by its numbers; used on a CPU alone": "cones.Cones cones.Cones.forward cones.Cones.backward",
     "numbers that moved with their network": "activations.Sigmoid",
     "a record or an exception, that does nothing": (
         "networks.Trajectory codes.Codes analysis.Fit analysis.HalfLines analysis.Ratios analysis.Populations"
         " training.History training.TrainingDiverged checkpoints.Checkpoint torch_rnn.TorchNetwork recipes.Place"
-        " linear.reduced.Reduced linear.descent.Descent recipes.Trained cones.Block cones.Cut"
+        " linear.reduced.Reduced linear.descent.Descent relu.two_point.Terms relu.descent.Descent"
+        " relu.null_start.NullDescent"
+        " recipes.Trained cones.Block cones.Cut"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"
