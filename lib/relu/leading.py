@@ -22,13 +22,14 @@ class Leading(NamedTuple):
 
 
 def leading(W: Tensor, encoder: Tensor, decoder: Tensor, *, basis: Tensor | None = None) -> Leading:
-    """Leading singular vectors of a batch of networks, and what they have to do with encoder and decoder.
+    r"""Leading singular vectors of a batch of networks, and what they have to do with encoder and decoder.
 
     Args:
-        W: `... x n x n` weights, or `... x k x k` in the orthonormal `... x n x k` basis.
+        W: `... x n x n` weights, or `... x k x k` in the columns of a basis: the weights are then
+            $B W B^\dagger$.
         encoder: `... x n x 1`.
         decoder: `... x n x 1`.
-        basis: None if W is that of the neurons themselves.
+        basis: `... x n x k`, B; None if W is that of the neurons themselves.
 
     Raises:
         ValueError: shapes that do not fit.
@@ -38,6 +39,9 @@ def leading(W: Tensor, encoder: Tensor, decoder: Tensor, *, basis: Tensor | None
     if not fits or W.shape[-2] != k or tuple(encoder.shape[-2:]) != (n, 1) or encoder.shape[-2:] != decoder.shape[-2:]:
         came = ", ".join(str(tuple(v.shape)) for v in (W, encoder, decoder, *([] if basis is None else [basis])))
         raise ValueError(f"expected W n x n (or k x k with a basis n x k), encoder and decoder n x 1, got {came}")
+    if basis is not None:
+        basis, R = torch.linalg.qr(basis)
+        W = R @ W @ R.mT
     U, sizes, V = torch.linalg.svd(W.detach())
     l, r = U[..., :1], V.mT[..., :1]  # noqa: E741
     if basis is not None:
