@@ -37,10 +37,7 @@ def residuals(W: Tensor, encoder: Tensor, decoder: Tensor, decay: Number, scale:
     Raises:
         ValueError: shapes that do not fit, a decay outside (0, 1], a scale that is not positive.
     """
-    gamma, s = _parameters(encoder, decoder, decay, scale)
-    n = encoder.shape[-2]
-    if tuple(W.shape[-2:]) != (n, n):
-        raise ValueError(f"expected W {n} x {n} for an encoder of {n} neurons, got {tuple(W.shape)}")
+    gamma, s = checked(encoder, decoder, decay, scale, W)
     u = W @ encoder  # ... n 1
     signs = torch.tensor([1.0, -1.0], dtype=u.dtype, device=u.device)
     h = (signs * u).clamp_min(0)  # ... n 2
@@ -54,7 +51,7 @@ def plain_bound(encoder: Tensor, decoder: Tensor, decay: Number, scale: Number) 
 
     Arguments and errors as for `residuals`.
     """
-    gamma, s = _parameters(encoder, decoder, decay, scale)
+    gamma, s = checked(encoder, decoder, decay, scale)
     return (2 * gamma * _relative(encoder, decoder, s).clamp_min(1.0))[..., 0, 0]
 
 
@@ -70,7 +67,7 @@ def sharp_bound(encoder: Tensor, decoder: Tensor, decay: Number, scale: Number) 
 
     For $d^\dagger e = 0$ these are $2\gamma$ and $2\gamma(s + 1/4s)$. Arguments and errors as for `residuals`.
     """
-    gamma, s = _parameters(encoder, decoder, decay, scale)
+    gamma, s = checked(encoder, decoder, decay, scale)
     return (2 * gamma / _best_angles(encoder, decoder, s).right.cos())[..., 0, 0]
 
 
@@ -114,7 +111,7 @@ def integrator(encoder: Tensor, decoder: Tensor, decay: Number, scale: Number) -
     Raises:
         ValueError: as for `residuals`, a decoder of one sign, or an encoder in the span of the two halves of l.
     """
-    gamma, s = _parameters(encoder, decoder, decay, scale)
+    gamma, s = checked(encoder, decoder, decay, scale)
     e, d = encoder / encoder.norm(dim=-2, keepdim=True), decoder / decoder.norm(dim=-2, keepdim=True)
     if not ((decoder.amax(dim=-2) > 0) & (decoder.amin(dim=-2) < 0)).all():
         raise ValueError("decoder must have entries of both signs, got one sign only: its output could have no other")
@@ -171,11 +168,16 @@ def _relative(encoder: Tensor, decoder: Tensor, s: Tensor) -> Tensor:
     return s / (encoder.norm(dim=-2, keepdim=True) * decoder.norm(dim=-2, keepdim=True))
 
 
-def _parameters(encoder: Tensor, decoder: Tensor, decay: Number, scale: Number) -> tuple[Tensor, Tensor]:
-    """Decay and scale as `... x 1 x 1`, after the checks."""
+def checked(
+    encoder: Tensor, decoder: Tensor, decay: Number, scale: Number, W: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Decay and scale as `... x 1 x 1`, after a check of these and of the shapes; errors as for `residuals`."""
     shapes = tuple(encoder.shape), tuple(decoder.shape)
     if min(map(len, shapes)) < 2 or shapes[0][-2:] != shapes[1][-2:] or shapes[0][-1] != 1:
         raise ValueError(f"encoder and decoder must both be n x 1, got {shapes[0]} and {shapes[1]}")
+    n = shapes[0][-2]
+    if W is not None and tuple(W.shape[-2:]) != (n, n):
+        raise ValueError(f"expected W {n} x {n} for an encoder of {n} neurons, got {tuple(W.shape)}")
     gamma, s = (
         torch.as_tensor(value, dtype=encoder.dtype, device=encoder.device)[..., None, None] for value in (decay, scale)
     )
