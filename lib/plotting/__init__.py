@@ -1,5 +1,12 @@
 """Pictures of the book: one idea each, drawn on axes that are handed in; nothing here trains or opens files."""
 
+from lib.plotting.rank_one import (
+    plot_alignments,
+    plot_error_growth,
+    plot_images,
+    plot_scale_bounds,
+    plot_weights,
+)
 from lib.plotting.representation import (
     plot_activity,
     plot_cosines,
@@ -20,16 +27,21 @@ __all__ = [
     "new_axes",
     "numbers",
     "plot_activity",
+    "plot_alignments",
     "plot_cosines",
     "plot_currents",
+    "plot_error_growth",
+    "plot_images",
     "plot_integral",
     "plot_losses",
     "plot_manifold",
     "plot_memories",
     "plot_population_histograms",
     "plot_pulse",
+    "plot_scale_bounds",
     "plot_singular_values",
     "plot_spread",
     "plot_thresholds",
+    "plot_weights",
     "use_style",
 ]
