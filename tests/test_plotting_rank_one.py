@@ -49,10 +49,11 @@ def test_plot_error_growth(ax):
 
 def test_plot_scale_bounds(ax):
     ratios = torch.tensor([[1.0, 1.1], [1.2, 1.3]])
-    assert plotting.plot_scale_bounds([0.5, 2.0], ratios, ax, curve=[0.1, 10.0], bound=[1.0, 1.01]) is ax
+    assert plotting.plot_scale_bounds([0.5, 2.0], ratios, ax, curve=[0.1, 10.0], bound=[1.0, 1.01], explicit=[1.0, 2.0]) is ax
     line = named(ax, "sharper bound")
     assert (line.get_xdata().tolist(), line.get_ydata().tolist()) == ([0.1, 10], [1, 1.01])
     assert (to_hex(line.get_color()), line.get_linestyle()) == (COLOURS["theory"], "--")
+    assert named(ax, "written down").get_ydata().tolist() == [1, 2]
     points = [line for line in ax.get_lines() if line.get_marker() == "o"][0]
     assert points.get_xdata().tolist() == [0.5, 0.5, 2, 2]
     np.testing.assert_array_equal(points.get_ydata(), ratios.flatten().numpy())

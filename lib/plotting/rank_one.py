@@ -44,7 +44,7 @@ def plot_error_growth(errors: Mapping[str, Any], ax: Axes) -> Axes:
 
 
 def plot_scale_bounds(
-    scales: Sequence[float], ratios: Any, ax: Axes, *, curve: Sequence[float], bound: Any, label: str = "trained"
+    scales: Sequence[float], ratios: Any, ax: Axes, *, curve: Sequence[float], bound: Any, explicit: Any = None
 ) -> Axes:
     r"""Leading singular value over the plain bound: networks at `scales` (`scales x networks`), the sharper bound.
 
@@ -54,13 +54,15 @@ def plot_scale_bounds(
         ax: Axes to draw on.
         curve: $s$ at which the sharper bound is given.
         bound: The same ratio of that bound.
-        label: What the points are called.
+        explicit: The same ratio of one more network at each scale, drawn as crosses.
     """
     ax.axhline(1, color=COLOURS["target"], lw=1, label=r"printed, $2\gamma\max(1, s)$")
     ax.plot(curve, numbers(bound), "--", color=COLOURS["theory"], lw=1.5, label="sharper bound")
     points = numbers(ratios)
     ax.plot(np.repeat(scales, points.shape[1]), points.ravel(), "o", ms=4, mew=0, alpha=0.7, color=COLOURS["output"])
-    ax.plot([], [], "o", ms=4, color=COLOURS["output"], label=label)
+    ax.plot([], [], "o", ms=4, color=COLOURS["output"], label="trained")
+    if explicit is not None:
+        ax.plot(scales, numbers(explicit), "x", ms=6, mew=1.2, color=COLOURS["alternative"], label="written down")
     ax.set(xscale="log", xlabel="scale $s$", ylabel=r"$\sigma\,/\,2\gamma\max(1, s)$")
     ax.legend()
     return ax
