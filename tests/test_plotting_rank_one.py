@@ -49,7 +49,10 @@ def test_plot_error_growth(ax):
 
 def test_plot_scale_bounds(ax):
     ratios = torch.tensor([[1.0, 1.1], [1.2, 1.3]])
-    assert plotting.plot_scale_bounds([0.5, 2.0], ratios, ax, curve=[0.1, 10.0], bound=[1.0, 1.01], explicit=[1.0, 2.0]) is ax
+    assert (
+        plotting.plot_scale_bounds([0.5, 2.0], ratios, ax, curve=[0.1, 10.0], bound=[1.0, 1.01], explicit=[1.0, 2.0])
+        is ax
+    )
     line = named(ax, "sharper bound")
     assert (line.get_xdata().tolist(), line.get_ydata().tolist()) == ([0.1, 10], [1, 1.01])
     assert (to_hex(line.get_color()), line.get_linestyle()) == (COLOURS["theory"], "--")
