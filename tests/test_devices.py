@@ -51,7 +51,7 @@ from lib.linear import (
 )
 from lib.linear import covariance, curvature, descent, loss, manifolds, moments, reduced, slow, sweep
 from lib.relu import descent as relu_descent
-from lib.relu import hessian, printed, two_point
+from lib.relu import hessian, images, leading, printed, rank_one, two_point
 
 OTHERS = "artifacts batch ledger notebooks record results plotting".split()  # plotting moves tensors to the CPU
 MODULES = sorted(
@@ -65,7 +65,7 @@ MODULES = (
     " linear.moments linear.covariance linear.loss linear.reduced linear.descent linear.manifolds"
     " linear.sweep linear.slow linear.flow linear.curvature linear.hessian linear.spectrum"
     " linear.conditions linear.fitting relu.two_point relu.descent relu.null_start relu.hessian"
-    " relu.printed"
+    " relu.printed relu.rank_one relu.leading relu.images"
 ).split()
 aten = torch.ops.aten
 
@@ -356,6 +356,19 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "relu.two_point.signed": lambda t: two_point.signed(t(N, 1)),
     "relu.descent.descend": lambda t: (
         relu_descent.descend(t(B, N, N), t(N, 1), t(N, 1), 0.9, t(B), lr=0.1, n_steps=2, stop_loss=-1.0).W
+    ),
+    "relu.rank_one.residuals": lambda t: rank_one.residuals(t(B, N, N), t(N, 1), t(N, 1), 0.9, t(B)),
+    "relu.rank_one.checked": lambda t: rank_one.checked(t(N, 1), t(N, 1), 0.9, t(B), t(N, N)),
+    "relu.rank_one.plain_bound": lambda t: rank_one.plain_bound(t(B, N, 1), t(N, 1), 0.9, 1.0),
+    "relu.rank_one.sharp_bound": lambda t: rank_one.sharp_bound(t(B, N, 1), t(N, 1), t(B), 1.0),
+    "relu.rank_one.integrator": lambda t: rank_one.integrator(t(B, N, 1), t(N, 1), 0.9, t(B)).W,
+    "relu.rank_one.RankOne.integrate": lambda t: rank_one.RankOne(t(1, 1), t(N, 1), t(N, 1)).integrate(
+        t(B, T), t(N, 1), t(N, 1)
+    ),
+    "relu.leading.leading": lambda t: list(leading.leading(t(B, B), t(N, 1), t(N, 1), basis=t(N, B))),
+    "relu.leading.sign_agreement": lambda t: leading.sign_agreement(t(N, N), t(N, 1)),
+    "relu.images.images": lambda t: images.images(t(N, N), t(N, 1), 0.9, t(B)),
+    "relu.images.lines": lambda t: images.lines(images.Images(t(B, N, 1), t(B, N, 1), t(B, N, 1)), t(B)),
     "losses.proxy_loss": lambda t: t.task_results(lambda f, D: losses.proxy_loss(f, t(B, D), TASK[D])),
     "losses.TwoPointProxy.__call__": lambda t: losses.TwoPointProxy(TASK[1])(t.networks["relu", 1], t(2, 1)),
     "losses.BatchLoss.__call__": lambda t: t.task_results(lambda f, D: losses.BatchLoss(TASK[D])(f, t(B, T, D))),
@@ -402,7 +415,8 @@ EXEMPT = {
         " linear.channels.CrossTalk linear.spectrum.Modes linear.spectrum.Cluster"
         " linear.conditions.Examination linear.curvature.Best linear.curvature.Valley"
         " linear.reduced.Invariants linear.slow.Coordinates linear.sweep.Sweep relu.two_point.Terms"
-        " relu.descent.Descent relu.null_start.NullDescent"
+        " relu.descent.Descent relu.null_start.NullDescent relu.rank_one.RankOne relu.leading.Leading"
+        " relu.images.Images relu.images.Lines"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"

@@ -154,6 +154,24 @@ FAULTS = {
         "(L_minus > threshold).long() + 2 * (L_plus > threshold).long()",
         "test_analysis.py::test_populations_have_the_right_names",
     ),
+    "the bound without decay": Fault(
+        "relu/rank_one.py",
+        "(2 * gamma * _relative(encoder, decoder, s).clamp_min(1.0))",
+        "(2 * _relative(encoder, decoder, s).clamp_min(1.0))",
+        "test_relu_rank_one.py::test_the_integrator_meets_the_conditions_and_no_bound_is_broken",
+    ),
+    "the sharp bound with the wrong end of the angle": Fault(
+        "relu/rank_one.py",
+        "cosine = (2 * s - c + 2 * q * x.sqrt())",
+        "cosine = (2 * s + c + 2 * q * x.sqrt())",
+        "test_relu_rank_one.py::test_the_bound_is_that_of_a_search_over_left_vectors",
+    ),
+    "encoder for decoder beside the left vector": Fault(
+        "relu/leading.py",
+        "l_d=(l.mT @ d)",
+        "l_d=(l.mT @ e)",
+        "test_relu_rank_one.py::test_leading_vectors_of_a_rank_one_network",
+    ),
     "parallel for total in the ratio": Fault(
         "analysis.py",
         "code=(outside.square().mean().sqrt() / total).item()",

@@ -3,9 +3,10 @@
 import hashlib
 import json
 
+import numpy as np
 import pytest
 
-from lib.results import ResultsError, table
+from lib.results import ResultsError, arrays, table
 
 CONTENT = b"n,seed,F3A.positive,note\n1000,0,0.48,None\n1000,1,NaN,x\n"
 
@@ -38,3 +39,15 @@ def test_a_missing_table_is_named_and_so_are_the_others(tmp_path):
 def test_a_provenance_of_another_kind_is_refused(provenance, tmp_path):
     with pytest.raises(ResultsError, match="expected results/a.csv and its provenance"):
         table("a", book=write(tmp_path, provenance=provenance or [1]))
+
+
+def test_arrays_are_read_and_a_changed_file_is_refused(tmp_path):
+    book = write(tmp_path)
+    path = tmp_path / "results" / "a.npz"
+    np.savez_compressed(path, u=np.arange(6.0).reshape(2, 3))
+    files = {"a.npz": hashlib.sha256(path.read_bytes()).hexdigest()}
+    (tmp_path / "results" / "a.json").write_text(json.dumps({"provenance": {"files": files}}))
+    assert arrays("a", book=book)["u"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    np.savez_compressed(path, u=np.zeros(3))
+    with pytest.raises(ResultsError, match=r"results/a.npz is not the table"):
+        arrays("a", book=book)

@@ -14,6 +14,13 @@ from lib.plotting.moments import plot_moment_errors, plot_moments, plot_sample_m
 from lib.plotting.multiplexing import plot_channels, plot_eigenvalues, plot_products, plot_residuals
 from lib.plotting.onset import plot_against_scale, plot_onset, plot_prediction
 from lib.plotting.perturbation import plot_disk, plot_moment_errors, plot_scaling
+from lib.plotting.rank_one import (
+    plot_alignments,
+    plot_error_growth,
+    plot_images,
+    plot_scale_bounds,
+    plot_weights,
+)
 from lib.plotting.representation import (
     plot_activity,
     plot_cosines,
@@ -43,6 +50,11 @@ __all__ = [
     "plot_decay",
     "plot_eigenvalue_paths",
     "plot_eigenvalues",
+    "plot_alignments",
+    "plot_cosines",
+    "plot_currents",
+    "plot_error_growth",
+    "plot_images",
     "plot_integral",
     "plot_iso_scales",
     "plot_losses",
@@ -77,6 +89,7 @@ __all__ = [
     "plot_recursion",
     "plot_residuals",
     "plot_scaling",
+    "plot_scale_bounds",
     "plot_singular_values",
     "plot_spectra",
     "plot_spread",
@@ -84,5 +97,6 @@ __all__ = [
     "plot_surfaces",
     "plot_thresholds",
     "plot_valley",
+    "plot_weights",
     "use_style",
 ]
