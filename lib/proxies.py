@@ -115,4 +115,7 @@ class _OnSkeleton(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, factor: Tensor) -> Any:  # type: ignore[override]
-        return *(None if g is None else factor * g for g in ctx.gradients), None, None, None, None
+        gradients, ctx.gradients = ctx.gradients, None  # nobody else holds them, so autograd need not copy them
+        if gradients is None:
+            raise RuntimeError("backward can be called once: the gradient has been given away")
+        return *(None if g is None else g.mul_(factor) for g in gradients), None, None, None, None
