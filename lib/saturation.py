@@ -68,11 +68,11 @@ def mean_activity(states: Tensor, integral: Tensor, edges: Tensor) -> Tensor:
     if states.shape[:-1] != integral.shape:
         raise ValueError(f"expected states of shape {tuple(integral.shape)} x n, got {tuple(states.shape)}")
     h, y = states.reshape(-1, states.shape[-1]), integral.reshape(-1)
-    at = torch.bucketize(y, edges.to(y)[1:-1], right=True)
-    inside = (y >= edges[0]) & (y <= edges[-1])
-    bins = len(edges) - 1
-    sums = h.new_zeros(bins, h.shape[1]).index_add_(0, at[inside], h[inside])
-    return sums / torch.bincount(at[inside], minlength=bins).to(h)[:, None]
+    edges = edges.to(y)
+    at = torch.bucketize(y, edges[1:-1].contiguous(), right=True)
+    inside = ((y >= edges[0]) & (y <= edges[-1])).to(h)
+    sums = h.new_zeros(len(edges) - 1, h.shape[1]).index_add_(0, at, h * inside[:, None])
+    return sums / h.new_zeros(len(edges) - 1).index_add_(0, at, inside)[:, None]
 
 
 class Examples(NamedTuple):

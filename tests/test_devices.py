@@ -27,8 +27,11 @@ from lib import (
     checks,
     losses,
     networks,
+    points,
+    proxies,
     recipes,
     samplers,
+    saturation,
     signals,
     tasks,
     torch_rnn,
@@ -39,7 +42,7 @@ from lib.linear import covariance, descent, loss, moments, reduced
 
 MODULES = (
     "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
-    " torch_rnn recipes"
+    " torch_rnn points skeletons proxies saturation recipes"
     " linear.moments linear.covariance linear.loss linear.reduced linear.descent"
 ).split()
 aten = torch.ops.aten
@@ -237,6 +240,14 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.descent.descend": lambda t: descent.descend(t(N, N), t(N, 1), t(N, 1), TASK[1], lr=0.1, n_steps=2).W,
     "losses.proxy_loss": lambda t: t.task_results(lambda f, D: losses.proxy_loss(f, t(B, D), TASK[D])),
     "losses.TwoPointProxy.__call__": lambda t: losses.TwoPointProxy(TASK[1])(t.networks["relu", 1], t(2, 1)),
+    "points.points": lambda t: points.points("strata", B, generator=t.generator, device=t.device)(),
+    "points.UniformPoints.__call__": lambda t: points.UniformPoints(B, generator=t.generator, device=t.device)(),
+    "proxies.SampledProxy.__call__": lambda t: t.task_results(
+        lambda f, D: proxies.SampledProxy(TASK[D], skeleton=False)(f, t(B, D))
+    ),
+    "saturation.residuals": lambda t: list(saturation.residuals(t.networks["sigmoid", 1], TASK[1], t(B))),
+    "saturation.largest_output": lambda t: saturation.largest_output(t.networks["sigmoid", 2]),
+    "saturation.mean_activity": lambda t: saturation.mean_activity(t(B, T, N), t(B, T), t(T)),
     "losses.BatchLoss.__call__": lambda t: t.task_results(lambda f, D: losses.BatchLoss(TASK[D])(f, t(B, T, D))),
     "analysis.singular_values": lambda t: analysis.singular_values(t(N, N)),
     "analysis.relative_error": lambda t: analysis.relative_error(t(B, T, 2), t(B, T, 2)),
@@ -262,17 +273,25 @@ EXEMPT = {
         " training.Training.continues training.first_divergence analysis.chance_ratio"
         " unrolled.Workspace networks.Integrator.extra_repr"
         " activations.Linear activations.ReLU samplers.MonteCarlo samplers.Antithetic samplers.Sobol"
+        " points.UniformPoints points.SobolPoints points.Strata points.Grid proxies.SampledProxy"
+        " proxies.SampledProxy.weights"
     ),
     "cuts a batch by its numbers; used on a CPU alone": "cones.Cones cones.Cones.forward cones.Cones.backward",
+    "finds points from numbers, with the float64 numbers of a CPU": (
+        "skeletons.panels skeletons.Skeleton skeletons.Skeleton.functions skeletons.Skeleton.gram"
+        " activations.Sigmoid.poles activations.Sigmoid.values saturation.examples"
+    ),
     "numbers that moved with their network": "activations.Sigmoid",
     "a record or an exception, that does nothing": (
         "networks.Trajectory codes.Codes analysis.Fit analysis.HalfLines analysis.Ratios analysis.Populations"
         " training.History training.TrainingDiverged checkpoints.Checkpoint torch_rnn.TorchNetwork recipes.Place"
-        " linear.reduced.Reduced linear.descent.Descent recipes.Trained cones.Block cones.Cut"
+        " linear.reduced.Reduced linear.descent.Descent recipes.Trained cones.Block cones.Cut skeletons.Accuracy"
+        " saturation.Residuals saturation.Examples"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"
         " codes.channel_supports samplers.MonteCarlo.draw samplers.Antithetic.draw samplers.Sobol.draw"
+        " points.UniformPoints.draw points.SobolPoints.draw points.Strata.draw points.Grid.draw"
     ),
     "losses are kept on the CPU": "training.History.steps_to",
     "needs gradients or numbers: on meta and on a GPU below": (
