@@ -246,6 +246,7 @@ CASES: dict[str, Callable[[Things], Any]] = {
         lambda f, D: proxies.SampledProxy(TASK[D], skeleton=False)(f, t(B, D))
     ),
     "saturation.residuals": lambda t: list(saturation.residuals(t.networks["sigmoid", 1], TASK[1], t(B))),
+    "saturation.examples": lambda t: list(saturation.examples(t.networks["sigmoid", 1], TASK[1], 4.0)),
     "saturation.largest_output": lambda t: saturation.largest_output(t.networks["sigmoid", 2]),
     "saturation.mean_activity": lambda t: saturation.mean_activity(t(B, T, N), t(B, T), t(T)),
     "losses.BatchLoss.__call__": lambda t: t.task_results(lambda f, D: losses.BatchLoss(TASK[D])(f, t(B, T, D))),
@@ -279,7 +280,7 @@ EXEMPT = {
     "cuts a batch by its numbers; used on a CPU alone": "cones.Cones cones.Cones.forward cones.Cones.backward",
     "finds points from numbers, with the float64 numbers of a CPU": (
         "skeletons.panels skeletons.Skeleton skeletons.Skeleton.functions skeletons.Skeleton.gram"
-        " activations.Sigmoid.poles activations.Sigmoid.values saturation.examples"
+        " activations.Sigmoid.poles activations.Sigmoid.values"
     ),
     "numbers that moved with their network": "activations.Sigmoid",
     "a record or an exception, that does nothing": (
