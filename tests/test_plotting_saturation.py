@@ -60,9 +60,8 @@ def test_plot_range(ax):
 
 def test_plot_sizes(ax):
     plotting.plot_sizes({100: [0.2, 0.2], 400: [0.1, 0.1]}, -0.5, ax)
-    means, line = (
-        next(a for a in ax.get_lines() if a.get_label() == name) for name in ("geometric mean", "$n^{-0.5}$")
-    )
+    means, line = ax.get_lines()[-2:]
+    assert labels(ax) == ["geometric mean", "$n^{-0.5}$"]
     np.testing.assert_allclose(means.get_ydata(), [0.2, 0.1])
     np.testing.assert_allclose(line.get_ydata(), [0.2, 0.1])
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["100", "400"]
@@ -72,5 +71,5 @@ def test_plot_angles(ax):
     plotting.plot_angles([1.0, 5.0], [2.0, 5.0], ax, paper=3.0, label="networks")
     assert labels(ax) == ["equal", "networks", "paper"]
     diagonal, points, paper = ax.get_lines()
-    assert diagonal.get_xdata() == diagonal.get_ydata() and points.get_ydata().tolist() == [2.0, 5.0]
-    assert paper.get_ydata() == [3.0]
+    assert list(diagonal.get_xdata()) == list(diagonal.get_ydata())
+    assert [list(line.get_ydata()) for line in (points, paper)] == [[2.0, 5.0], [3.0]]
