@@ -8,6 +8,7 @@ from matplotlib.colors import to_hex
 
 from lib import plotting
 from lib.plotting import COLOURS
+from lib.saturation import Residuals
 
 
 @pytest.fixture
@@ -73,3 +74,12 @@ def test_plot_angles(ax):
     diagonal, points, paper = ax.get_lines()
     assert list(diagonal.get_xdata()) == list(diagonal.get_ydata())
     assert [list(line.get_ydata()) for line in (points, paper)] == [[2.0, 5.0], [3.0]]
+
+
+def test_plot_residuals(ax):
+    found = Residuals(torch.tensor([-8.0, 0.0, 8.0]), torch.tensor([-4.0, 0.4, 2.0]), torch.tensor([1.0, 0.1, 0.5]))
+    plotting.plot_residuals(found, ax, y_max=4.0)
+    output, current = ax.get_lines()
+    np.testing.assert_allclose(output.get_ydata(), [1.0, 0.1, 0.5])
+    np.testing.assert_allclose(current.get_ydata(), [1.0, 0.1, 0.5])
+    assert labels(ax) == ["output", "current"] and ax.get_yscale() == "log"

@@ -14,6 +14,7 @@ from lib.plotting.saturation import (
     plot_neurons,
     plot_pair,
     plot_range,
+    plot_residuals,
     plot_sizes,
 )
 from lib.plotting.signals import draw_network, plot_integral, plot_memories, plot_pulse
@@ -41,6 +42,7 @@ __all__ = [
     "plot_population_histograms",
     "plot_pulse",
     "plot_range",
+    "plot_residuals",
     "plot_singular_values",
     "plot_sizes",
     "plot_spread",

@@ -10,6 +10,7 @@ from matplotlib.colors import LogNorm
 from torch import Tensor
 
 from lib.plotting.style import COLOURS, numbers
+from lib.saturation import Residuals
 
 INTEGRAL = r"integral $\bar y$"
 
@@ -54,6 +55,17 @@ def plot_range(integral: Tensor, output: Tensor, ax: Axes, *, y_max: float, labe
     ax.plot(y, numbers(output), "--", color=COLOURS["output"], label=label)
     ax.set(xlabel=INTEGRAL, ylabel="output $y$")
     ax.legend(loc="upper left")
+    return ax
+
+
+def plot_residuals(residuals: Residuals, ax: Axes, *, y_max: float) -> Axes:
+    """Sizes of the residuals of both conditions by integral, that of the output in units of y_max."""
+    y = numbers(residuals.y)
+    ax.axvspan(-y_max, y_max, color="0.93", zorder=0)
+    ax.semilogy(y, np.abs(numbers(residuals.output)) / y_max, color=COLOURS["output"], lw=1, label="output")
+    ax.semilogy(y, numbers(residuals.current), "--", color=COLOURS["alternative"], label="current")
+    ax.set(xlabel=INTEGRAL, ylabel="residual", ylim=(1e-5, None))
+    ax.legend(loc="upper center")
     return ax
 
 
