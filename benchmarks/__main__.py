@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import batch, clock, growth, share, sigmoid, step, time_to_loss
+from benchmarks import batch, clock, gradient, growth, share, sigmoid, step, time_to_loss
 from benchmarks.report import Options, Report
 
 BENCHMARKS = {
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "sigmoid": sigmoid.run,
     "growth": growth.run,
     "batch": batch.run,
+    "gradient": gradient.run,
 }
 
 

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from benchmarks import batch, clock, growth, share, sigmoid, step, time_to_loss
+from benchmarks import batch, clock, gradient, growth, share, sigmoid, step, time_to_loss
 from benchmarks.__main__ import main, parse
 from benchmarks.contenders import CONTENDERS, Contender, Disagreement, agreement, contenders
 from benchmarks.report import Options, Report, Table, Wish
@@ -129,6 +129,21 @@ def test_batch():
     assert all(wish.got > 0 for wish in report.wishes)
 
 
+def test_gradient():
+    report = gradient.run(Options(quick=True))
+    (table,) = report.tables
+    assert [row[:3] for row in table.rows] == [
+        (dtype, D, T) for dtype in ("float64", "float32") for D, T in ((1, 3), (1, 10), (3, 10))
+    ]
+    assert len(report.wishes) == 2 and all(wish.got > 0 for wish in report.wishes)
+
+
+def test_a_wrong_gradient_is_not_timed(monkeypatch):
+    monkeypatch.setattr(gradient, "gradient", lambda *arguments: 1.001 * gradient.by_autograd(*arguments))
+    with pytest.raises(Disagreement, match="gradients differ by 1.0e-03"):
+        gradient.run(Options(quick=True))
+
+
 def test_exponents_are_slopes_of_logarithms():
     assert growth.exponent([1, 2, 4], [3.0, 12.0, 48.0]) == pytest.approx(2)
 
@@ -176,3 +191,5 @@ def test_unknown_names_are_refused(capsys):
         "unknown benchmark 'stepp', expected one of step, share, time_to_loss, sigmoid, growth, batch"
         in capsys.readouterr().err
     )
+    known = "step, share, time_to_loss, growth, batch, gradient"
+    assert f"unknown benchmark 'stepp', expected one of {known}" in capsys.readouterr().err

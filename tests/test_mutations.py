@@ -193,6 +193,60 @@ FAULTS = {
         "pass",
         "test_checkpoints.py::test_interrupted_anywhere_it_continues_bit_for_bit",
     ),
+    "words of W alone, without its transpose": Fault(
+        "linear/words.py",
+        "torch.cat([W @ level, W.mT @ level], dim=-1)",
+        "torch.cat([W @ level, W @ level], dim=-1)",
+        "test_linear_words.py::test_basis_is_orthonormal_and_holds_the_words",
+    ),
+    "the slope of the descent polynomial lacks a power of k": Fault(
+        "linear/special.py",
+        "(k**2 * (task.T + 1 - k)",
+        "(k * (task.T + 1 - k)",
+        "test_linear_special.py::test_the_slope_is_the_derivative_of_the_polynomial",
+    ),
+    "readers without the scales": Fault(
+        "linear/channels.py",
+        "torch.cat([torch.diag(S), one], dim=-1)",
+        "torch.cat([one, one], dim=-1)",
+        "test_linear_channels.py::test_the_three_conditions",
+    ),
+    "D neurons are enough for D channels": Fault(
+        "linear/channels.py",
+        "return task.D + _rank(_defect(encoders, decoders, task))",
+        "return task.D",
+        "test_linear_channels.py::test_it_exists_from_the_minimal_number_of_neurons",
+    ),
+    "W for its transpose, gradient of the averaged loss": Fault(
+        "linear/loss.py",
+        "images(W.mT, decoders, task.T)",
+        "images(W, decoders, task.T)",
+        "test_linear_loss.py::test_gradient_is_that_of_autograd",
+    ),
+    "the Hessian without second derivatives of moments": Fault(
+        "linear/hessian.py",
+        "for b in range(task.T - 1):",
+        "for b in range(0):",
+        "test_linear_hessian.py::test_hessian_is_that_of_autograd",
+    ),
+    "the Hessian without its factor 2": Fault(
+        "linear/hessian.py",
+        'return 2 * torch.einsum("...qabij',
+        'return torch.einsum("...qabij',
+        "test_linear_hessian.py::test_at_an_integrator_equation_44_is_the_hessian",
+    ),
+    "sums of weights without the nilpotent part": Fault(
+        "linear/spectrum.py",
+        "violations.append(np.abs(weights[1:]).max(initial=0.0))",
+        "pass",
+        "test_linear_spectrum.py::test_a_defective_eigenvalue_counts_though_its_weights_add_up_to_nothing",
+    ),
+    "nobody looks far ahead": Fault(
+        "linear/conditions.py",
+        "power, q = power @ power, 2 * q",
+        "power, q = power, 2 * furthest",
+        "test_linear_conditions.py::test_a_mode_that_is_too_weak_to_be_seen_but_grows",
+    ),
 }
 
 
@@ -211,7 +265,7 @@ def copied(folder: Path, fault: Fault | None) -> Path:
     """A copy of the package, with one fault, and of the tests that are run on it."""
     shutil.copytree(ROOT / "lib", folder / "lib", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "tests").mkdir()
-    for name in {"conftest.py", "equations.py"} | {test.split("::")[0] for test in ALL_TESTS}:
+    for name in {"conftest.py", "equations.py", "integrators.py"} | {test.split("::")[0] for test in ALL_TESTS}:
         shutil.copy(ROOT / "tests" / name, folder / "tests")
     (folder / "pytest.ini").write_text(PYTEST_INI)
     if fault is not None:
