@@ -69,11 +69,12 @@ def test_plot_sizes(ax):
 
 
 def test_plot_angles(ax):
-    plotting.plot_angles([1.0, 5.0], [2.0, 5.0], ax, paper=3.0, label="networks")
-    assert labels(ax) == ["equal", "networks", "paper"]
-    diagonal, points, paper = ax.get_lines()
+    plotting.plot_angles({"fast": ([1.0, 5.0], [2.0, 5.0]), "slow": ([1.0], [1.5])}, ax, paper=3.0)
+    assert labels(ax) == ["equal", "fast", "slow", "paper"]
+    diagonal, *others = ax.get_lines()
     assert list(diagonal.get_xdata()) == list(diagonal.get_ydata())
-    assert [list(line.get_ydata()) for line in (points, paper)] == [[2.0, 5.0], [3.0]]
+    assert [list(line.get_ydata()) for line in others] == [[2.0, 5.0], [1.5], [3.0]]
+    assert ax.get_xlim() == ax.get_ylim() == (0.0, 5.5)
 
 
 def test_plot_residuals(ax):

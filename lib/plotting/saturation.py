@@ -85,13 +85,21 @@ def plot_sizes(errors: dict[int, Sequence[float]], slope: float, ax: Axes) -> Ax
     return ax
 
 
-def plot_angles(sines: Sequence[float], ratios: Sequence[float], ax: Axes, *, paper: float, label: str) -> Axes:
-    """Distance from the leading singular vector against the angle it makes with We, both in per cent."""
-    top = 1.1 * max([*numbers(sines), *numbers(ratios), paper])
+def plot_angles(networks: dict[str, Sequence[Sequence[float]]], ax: Axes, *, paper: float) -> Axes:
+    """Distance from the leading singular vector against the angle it makes with We, both in per cent.
+
+    Args:
+        networks: For each group of networks, the sines and the distances.
+        ax: Where to draw.
+        paper: Distance that the paper prints, for an angle that it does not.
+    """
+    top = 1.1 * max(paper, *(float(np.max(values)) for pair in networks.values() for values in pair))
     ax.plot([0, top], [0, top], "--", color=COLOURS["theory"], label="equal", zorder=0)
-    ax.plot(numbers(sines), numbers(ratios), "o", ms=6, mew=0, color=COLOURS["output"], label=label)
+    styles = (("o", "output"), ("s", "alternative"), ("^", "channel 2"))
+    for (name, (sines, ratios)), (marker, colour) in zip(networks.items(), styles, strict=False):
+        ax.plot(numbers(sines), numbers(ratios), marker, ms=6, mew=0, color=COLOURS[colour], label=name)
     ax.plot(0, paper, "D", ms=7, mfc="none", color=COLOURS["theory"], label="paper", clip_on=False)
     ax.set(xlim=(0, top), ylim=(0, top), xlabel="sine of the angle between $We$ and $l_1$ (%)")
-    ax.set_ylabel("distance `r_code` (%)".replace("`", ""))
+    ax.set_ylabel("distance from $l_1$ (%)")
     ax.legend(loc="lower right")
     return ax
