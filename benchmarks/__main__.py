@@ -8,13 +8,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import batch, clock, gradient, growth, reduced, share, spectra, step, time_to_loss, words
+from benchmarks import batch, clock, gradient, growth, reduced, share, sigmoid, spectra, step, time_to_loss, words
 from benchmarks.report import Options, Report
 
 BENCHMARKS = {
     "step": step.run,
     "share": share.run,
     "time_to_loss": time_to_loss.run,
+    "sigmoid": sigmoid.run,
     "growth": growth.run,
     "batch": batch.run,
     "gradient": gradient.run,

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from benchmarks import batch, clock, gradient, growth, reduced, share, spectra, step, time_to_loss, words
+from benchmarks import batch, clock, gradient, growth, reduced, share, sigmoid, spectra, step, time_to_loss, words
 from benchmarks.__main__ import main, parse
 from benchmarks.contenders import CONTENDERS, Contender, Disagreement, agreement, contenders
 from benchmarks.report import Options, Report, Table, Wish
@@ -105,6 +105,14 @@ def test_time_to_loss():
     assert max(losses) < 0.2  # from about 0.6 at the null start
 
 
+def test_sigmoid():
+    report = sigmoid.run(Options(quick=True))
+    steps, times = report.tables
+    assert [row[0] for row in steps.rows] == ["ours", "plain"]
+    assert [row[1] for row in times.rows] == [4, 4, 4]  # the limit: four steps teach little
+    assert "stand for 64" in report.notes[0]
+
+
 def test_growth(tmp_path):
     figure = tmp_path / "folder" / "growth.png"
     report = growth.run(Options(quick=True, figure=figure))
@@ -201,7 +209,7 @@ def test_unknown_names_are_refused(capsys):
     with pytest.raises(SystemExit) as stop:
         parse(["stepp"])
     assert stop.value.code == 2
-    known = "step, share, time_to_loss, growth, batch, gradient"
+    known = "step, share, time_to_loss, sigmoid, growth, batch, gradient"
     assert f"unknown benchmark 'stepp', expected one of {known}" in capsys.readouterr().err
     assert (
         "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth, batch, spectra, reduced"

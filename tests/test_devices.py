@@ -26,8 +26,11 @@ from lib import (
     checks,
     losses,
     networks,
+    points,
+    proxies,
     recipes,
     samplers,
+    saturation,
     signals,
     tasks,
     torch_rnn,
@@ -371,6 +374,15 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "relu.images.lines": lambda t: images.lines(images.Images(t(B, N, 1), t(B, N, 1), t(B, N, 1)), t(B)),
     "losses.proxy_loss": lambda t: t.task_results(lambda f, D: losses.proxy_loss(f, t(B, D), TASK[D])),
     "losses.TwoPointProxy.__call__": lambda t: losses.TwoPointProxy(TASK[1])(t.networks["relu", 1], t(2, 1)),
+    "points.points": lambda t: points.points("strata", B, generator=t.generator, device=t.device)(),
+    "points.UniformPoints.__call__": lambda t: points.UniformPoints(B, generator=t.generator, device=t.device)(),
+    "proxies.SampledProxy.__call__": lambda t: t.task_results(
+        lambda f, D: proxies.SampledProxy(TASK[D], skeleton=False)(f, t(B, D))
+    ),
+    "saturation.residuals": lambda t: list(saturation.residuals(t.networks["sigmoid", 1], TASK[1], t(B))),
+    "saturation.examples": lambda t: list(saturation.examples(t.networks["sigmoid", 1], TASK[1], 4.0)),
+    "saturation.largest_output": lambda t: saturation.largest_output(t.networks["sigmoid", 2]),
+    "saturation.mean_activity": lambda t: saturation.mean_activity(t(B, T, N), t(B, T), t(T)),
     "losses.BatchLoss.__call__": lambda t: t.task_results(lambda f, D: losses.BatchLoss(TASK[D])(f, t(B, T, D))),
     "analysis.singular_values": lambda t: analysis.singular_values(t(N, N)),
     "analysis.relative_error": lambda t: analysis.relative_error(t(B, T, 2), t(B, T, 2)),
@@ -398,6 +410,8 @@ EXEMPT = {
         " training.Training.continues training.first_divergence analysis.chance_ratio"
         " unrolled.Workspace networks.Integrator.extra_repr"
         " activations.Linear activations.ReLU samplers.MonteCarlo samplers.Antithetic samplers.Sobol"
+        " points.UniformPoints points.SobolPoints points.Strata points.Grid proxies.SampledProxy"
+        " proxies.SampledProxy.weights"
     ),
     "keeps the losses of a training above": (
         "relu.descent.Diary relu.descent.Diary.note relu.descent.Diary.leave relu.descent.Diary.losses"
@@ -405,6 +419,10 @@ EXEMPT = {
     "sorts neurons by their numbers": "relu.null_start.descend_from_null",
     "hands vectors to scipy, on a CPU": "relu.hessian.largest_eigenvalue",
     "cuts a batch by its numbers; used on a CPU alone": "cones.Cones cones.Cones.forward cones.Cones.backward",
+    "finds points from numbers, with the float64 numbers of a CPU": (
+        "skeletons.panels skeletons.Skeleton skeletons.Skeleton.functions skeletons.Skeleton.gram"
+        " activations.Sigmoid.poles activations.Sigmoid.values"
+    ),
     "numbers that moved with their network": "activations.Sigmoid",
     "a record or an exception, that does nothing": (
         "networks.Trajectory codes.Codes analysis.Fit analysis.HalfLines analysis.Ratios analysis.Populations"
@@ -416,11 +434,13 @@ EXEMPT = {
         " linear.conditions.Examination linear.curvature.Best linear.curvature.Valley"
         " linear.reduced.Invariants linear.slow.Coordinates linear.sweep.Sweep relu.two_point.Terms"
         " relu.descent.Descent relu.null_start.NullDescent relu.rank_one.RankOne relu.leading.Leading"
-        " relu.images.Images relu.images.Lines"
+        " relu.images.Images relu.images.Lines skeletons.Accuracy saturation.Residuals"
+        " saturation.Examples"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"
         " codes.channel_supports samplers.MonteCarlo.draw samplers.Antithetic.draw samplers.Sobol.draw"
+        " points.UniformPoints.draw points.SobolPoints.draw points.Strata.draw points.Grid.draw"
     ),
     "looks at ranks, or searches with scipy: of single networks, on the CPU": (
         "linear.channels.minimal_neurons linear.channels.minimal_directions linear.channels.best_residual"

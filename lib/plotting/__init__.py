@@ -29,6 +29,15 @@ from lib.plotting.representation import (
     plot_population_histograms,
     plot_singular_values,
 )
+from lib.plotting.saturation import (
+    plot_activity_histogram,
+    plot_angles,
+    plot_neurons,
+    plot_pair,
+    plot_range,
+    plot_residuals,
+    plot_sizes,
+)
 from lib.plotting.signals import draw_network, plot_integral, plot_memories, plot_pulse
 from lib.plotting.special import plot_limits, plot_polynomials, plot_recursion
 from lib.plotting.style import COLOURS, MARKERS, STYLE, new_axes, numbers, use_style
@@ -45,6 +54,8 @@ __all__ = [
     "plot_conditions",
     "plot_contraction",
     "plot_against_scale",
+    "plot_activity_histogram",
+    "plot_angles",
     "plot_cosines",
     "plot_currents",
     "plot_decay",
@@ -64,6 +75,8 @@ __all__ = [
     "plot_moment_branches",
     "plot_moment_errors",
     "plot_moments",
+    "plot_neurons",
+    "plot_pair",
     "plot_population_histograms",
     "plot_power_law",
     "plot_onset",
@@ -92,6 +105,10 @@ __all__ = [
     "plot_scale_bounds",
     "plot_singular_values",
     "plot_spectra",
+    "plot_range",
+    "plot_residuals",
+    "plot_singular_values",
+    "plot_sizes",
     "plot_spread",
     "plot_stall",
     "plot_surfaces",
