@@ -166,6 +166,36 @@ FAULTS = {
         "torch.linalg.svd(W).Vh.T[:, :D]",
         "test_analysis.py::test_left_not_right_singular_vectors",
     ),
+    "the authors' weight of the currents is forgotten": Fault(
+        "channel_proxies.py",
+        'network.n if self.normalisation == "authors" else 1',
+        "1",
+        "test_channel_proxies.py::test_it_is_equation_34_written_out",
+    ),
+    "all channels decay alike in the proxy loss": Fault(
+        "losses.py",
+        "h @ W.T - (z * gamma) @ F",
+        "h @ W.T - (z * gamma[0]) @ F",
+        "test_channel_proxies.py::test_it_is_equation_34_written_out",
+    ),
+    "R for its transpose": Fault(
+        "coordinates.py",
+        "vectors.detach().double() @ matrix.double()",
+        "vectors.detach().double() @ matrix.double().T",
+        "test_coordinates.py::test_selectivity_of_a_network_whose_currents_are_exact",
+    ),
+    "rows instead of columns obey Dale's law": Fault(
+        "dale.py",
+        "W.copy_((W * signs).clamp_min_(0).mul_(signs))",
+        "W.copy_((W.T * signs).clamp_min_(0).mul_(signs).T)",
+        "test_dale.py::test_wrong_signs_become_zero",
+    ),
+    "the cue is read the other way round": Fault(
+        "heads.py",
+        "torch.where(cue < 0, y0, y1)",
+        "torch.where(cue < 0, y1, y0)",
+        "test_heads.py::test_targets_by_hand",
+    ),
     "the best weights are not put back": Fault(
         "training.py",
         "    if restored:\n        _restore(weights, run.best)",
