@@ -95,7 +95,7 @@ def positive_shares(modes: Modes, law: DaleLaw) -> Tensor:
 
 
 def decoder_overlaps(modes: Modes, decoders: Tensor) -> Tensor:
-    r"""$|l_0^\dagger d_c| / |d_c|$: D numbers, about $n^{-1/2}$ for directions that have nothing to do with each other."""
+    r"""$|l_0^\dagger d_c| / |d_c|$: D numbers, about $n^{-1/2}$ for unrelated directions."""
     checks.tensor("decoders", decoders, (modes.left.shape[0], "D"))
     d = decoders.detach().double()
     return (modes.left[:, 0] @ d).abs() / d.norm(dim=0)
