@@ -24,7 +24,6 @@ import lib
 from lib import (
     activations,
     analysis,
-    channel_proxies,
     checks,
     coordinates,
     dale,
@@ -45,7 +44,7 @@ from lib.linear import covariance, descent, loss, moments, reduced
 
 MODULES = (
     "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
-    " torch_rnn recipes channel_proxies coordinates logistic selectivity dale chance heads"
+    " torch_rnn recipes coordinates logistic selectivity dale chance heads"
     " linear.moments linear.covariance linear.loss linear.reduced linear.descent"
 ).split()
 aten = torch.ops.aten
@@ -250,13 +249,6 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "losses.TwoPointProxy.__call__": lambda t: losses.TwoPointProxy(TASK[1])(t.networks["relu", 1], t(2, 1)),
     "losses.BatchLoss.__call__": lambda t: t.task_results(lambda f, D: losses.BatchLoss(TASK[D])(f, t(B, T, D))),
     "losses.proxy_terms": lambda t: t.task_results(lambda f, D: list(losses.proxy_terms(f, t(B, D), TASK[D]))),
-    "channel_proxies.Box.__call__": lambda t: channel_proxies.Box(8, (5.0,), generator=t.generator, device=t.device)(),
-    "channel_proxies.SampledProxy.terms": lambda t: t.task_results(
-        lambda f, D: list(channel_proxies.SampledProxy(TASK[D]).terms(f, t(B, D)))
-    ),
-    "channel_proxies.SampledProxy.__call__": lambda t: t.task_results(
-        lambda f, D: channel_proxies.SampledProxy(TASK[D])(f, t(B, D))
-    ),
     "coordinates.leading_vectors": lambda t: coordinates.leading_vectors(t(N, N), 2),
     "coordinates.coordinates": lambda t: coordinates.coordinates(t(B, T, N), t(N, 2)),
     "coordinates.linear_map": lambda t: list(coordinates.linear_map(t(B, T, 3), t(B, T, 2))),
@@ -312,7 +304,7 @@ EXEMPT = {
         " training.Training.continues training.first_divergence analysis.chance_ratio"
         " unrolled.Workspace networks.Integrator.extra_repr"
         " activations.Linear activations.ReLU samplers.MonteCarlo samplers.Antithetic samplers.Sobol"
-        " codes.supports channel_proxies.bounds channel_proxies.Box channel_proxies.SampledProxy"
+        " codes.supports"
         " selectivity.chance_axis_share selectivity.halves dale.DaleLaw dale.DaleLaw.excitatory"
         " chance.expected chance.code_from_rms heads.Head heads.ContextLoss"
     ),
@@ -322,12 +314,12 @@ EXEMPT = {
         "networks.Trajectory codes.Codes analysis.Fit analysis.HalfLines analysis.Ratios analysis.Populations"
         " training.History training.TrainingDiverged checkpoints.Checkpoint torch_rnn.TorchNetwork recipes.Place"
         " linear.reduced.Reduced linear.descent.Descent recipes.Trained cones.Block cones.Cut"
-        " codes.Supports channel_proxies.Terms coordinates.LinearMap coordinates.Prediction logistic.LogisticFit"
+        " codes.Supports coordinates.LinearMap coordinates.Prediction logistic.LogisticFit"
         " dale.Modes chance.Chance heads.Accuracy"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"
-        " codes.channel_supports channel_proxies.Box.draw chance.sampled"
+        " codes.channel_supports chance.sampled"
         " samplers.MonteCarlo.draw samplers.Antithetic.draw samplers.Sobol.draw"
     ),
     "losses are kept on the CPU": "training.History.steps_to",

@@ -167,9 +167,9 @@ FAULTS = {
         "test_analysis.py::test_left_not_right_singular_vectors",
     ),
     "the authors' weight of the currents is forgotten": Fault(
-        "channel_proxies.py",
-        'network.n if self.normalisation == "authors" else 1',
-        "1",
+        "proxies.py",
+        "else (1.0, 1 / n)",
+        "else (1.0, 1.0)",
         "test_channel_proxies.py::test_it_is_equation_34_written_out",
     ),
     "all channels decay alike in the proxy loss": Fault(
