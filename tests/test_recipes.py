@@ -97,3 +97,19 @@ def test_a_proxy_of_two_channels_is_the_sum_of_its_parts():
     found = train_integrator(task, training, n=12, batch=16, sampler="sobol", loss="proxy", z_max=5.1, **options)
     assert torch.equal(found.history.losses, losses)
     assert torch.equal(found.network.W, network.W)
+
+
+@pytest.mark.parametrize("loss", ["batch", "proxy"])
+def test_a_training_in_two_parts_is_one_training(loss, tmp_path):
+    options = {"n": 12, "batch": 8, "sampler": "monte-carlo", "place": place("cpu", "float64"), "loss": loss}
+
+    def trained(n_steps, file):
+        generator = torch.Generator().manual_seed(7)
+        training = Training(n_steps=n_steps, lr=1e-2, optimiser="adam")
+        return train_integrator(Task([0.8, 0.75]), training, generator=generator, checkpoint=file, **options)
+
+    whole = trained(10, None)
+    trained(4, tmp_path / "part")
+    resumed = trained(10, tmp_path / "part")
+    assert torch.equal(resumed.network.W, whole.network.W)
+    assert torch.equal(resumed.history.losses, whole.history.losses)
