@@ -11,18 +11,25 @@ F' = \sum_j z_j \big[ (v d^\dagger + Q W)_j \odot f'(z_j We) - \gamma Q_j \big],
 \frac{\partial\mathcal{L}}{\partial W} = Q^\dagger H + F' e^\dagger .$$
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from lib import checks
-from lib.losses import NORMALISATIONS, proxy_loss
+from lib.losses import NORMALISATIONS, proxy_loss, proxy_terms
 from lib.networks import Integrator
 from lib.skeletons import ACCURACY, Skeleton
 from lib.tasks import Task
 
 ROOM = 1.4  # a new skeleton serves until |We| has grown by this factor
+
+
+class Terms(NamedTuple):
+    """The two parts of the proxy loss, scalars whose sum is the loss."""
+
+    outputs: Tensor  # how wrong the outputs are
+    currents: Tensor  # how far the currents are from the sum of the images of the encoders
 
 
 class SampledProxy:
@@ -51,6 +58,11 @@ class SampledProxy:
         """Factors of the mean squared residuals of output and currents."""
         volume = (2 * self.z_max) ** self.task.D
         return (volume, volume) if self.normalisation == "paper" else (1.0, 1 / n)
+
+    def terms(self, network: Integrator, z: Tensor) -> Terms:
+        """Both parts of the loss at `P x D` points; errors as below."""
+        weights = self.weights(network.n)
+        return Terms(*(w / len(z) * term for w, term in zip(weights, proxy_terms(network, z, self.task), strict=True)))
 
     def __call__(self, network: Integrator, z: Tensor) -> Tensor:
         """Scalar loss of `network`, averaged over `P x D` points.

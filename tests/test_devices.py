@@ -24,6 +24,10 @@ from lib import (
     activations,
     analysis,
     checks,
+    coordinates,
+    dale,
+    heads,
+    logistic,
     losses,
     networks,
     points,
@@ -31,6 +35,7 @@ from lib import (
     recipes,
     samplers,
     saturation,
+    selectivity,
     signals,
     tasks,
     torch_rnn,
@@ -64,11 +69,11 @@ MODULES = sorted(
 )
 MODULES = (
     "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
-    " torch_rnn recipes"
-    " linear.moments linear.covariance linear.loss linear.reduced linear.descent linear.manifolds"
-    " linear.sweep linear.slow linear.flow linear.curvature linear.hessian linear.spectrum"
-    " linear.conditions linear.fitting relu.two_point relu.descent relu.null_start relu.hessian"
-    " relu.printed relu.rank_one relu.leading relu.images"
+    " torch_rnn recipes linear.moments linear.covariance linear.loss linear.reduced linear.descent"
+    " linear.manifolds linear.sweep linear.slow linear.flow linear.curvature linear.hessian"
+    " linear.spectrum linear.conditions linear.fitting relu.two_point relu.descent relu.null_start"
+    " relu.hessian relu.printed relu.rank_one relu.leading relu.images coordinates logistic"
+    " selectivity dale chance heads"
 ).split()
 aten = torch.ops.aten
 
@@ -178,10 +183,12 @@ class Things:
         self.device = device
         g = torch.Generator().manual_seed(0)
         self.networks = {(name, D): random_network(N, D, name, g).float() for name in PAIRS for D in (1, 2)}
+        self.three = random_network(N, 3, "relu", g).float()
+        self.reader = heads.Head(torch.zeros(N))
         self.generator = g
 
     def move(self) -> None:
-        for network in self.networks.values():
+        for network in (*self.networks.values(), self.three, self.reader):
             moved(network, self.device)
 
     def __call__(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -200,6 +207,8 @@ class Things:
 
     def manifolds(self) -> manifolds.Manifolds:
         return manifolds.Manifolds(reduced.reduce(self(N, 1), self(N, 1)), 0.9)
+    def modes(self) -> dale.Modes:
+        return dale.Modes(self(3), self(N, 3), self(N, 3))
 
     def sampler(self, name: str) -> samplers.MonteCarlo:
         return samplers.sampler(name, B, T, 2, generator=self.generator, device=self.device)
@@ -384,6 +393,38 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "saturation.largest_output": lambda t: saturation.largest_output(t.networks["sigmoid", 2]),
     "saturation.mean_activity": lambda t: saturation.mean_activity(t(B, T, N), t(B, T), t(T)),
     "losses.BatchLoss.__call__": lambda t: t.task_results(lambda f, D: losses.BatchLoss(TASK[D])(f, t(B, T, D))),
+    "losses.proxy_terms": lambda t: t.task_results(lambda f, D: list(losses.proxy_terms(f, t(B, D), TASK[D]))),
+    "coordinates.leading_vectors": lambda t: coordinates.leading_vectors(t(N, N), 2),
+    "coordinates.coordinates": lambda t: coordinates.coordinates(t(B, T, N), t(N, 2)),
+    "coordinates.linear_map": lambda t: list(coordinates.linear_map(t(B, T, 3), t(B, T, 2))),
+    "coordinates.selectivity": lambda t: coordinates.selectivity(t(N, 2), t(2, 3)),
+    "coordinates.compare_states": lambda t: list(coordinates.compare_states(t(B, T, N), t(B, T, N))),
+    "coordinates.explained": lambda t: coordinates.explained(t(B, N), t(B, N)),
+    "logistic.fit_logistic": lambda t: list(logistic.fit_logistic(t(B, T, N), t(B, T, 2), steps=2)),
+    "selectivity.angles": lambda t: selectivity.angles(t(N, 2)),
+    "selectivity.angle_counts": lambda t: selectivity.angle_counts(t(3, N)),
+    "selectivity.largest_share": lambda t: selectivity.largest_share(t(N, 3)),
+    "selectivity.axis_share": lambda t: selectivity.axis_share(t(N, 3)),
+    "selectivity.plane_axis_share": lambda t: selectivity.plane_axis_share(t(N, 3)),
+    "selectivity.axes_with_peak": lambda t: selectivity.axes_with_peak(t(20)),
+    "selectivity.support_groups": lambda t: selectivity.support_groups(t(N, 2, dtype=torch.bool)),
+    "selectivity.block_shares": lambda t: selectivity.block_shares(t(N, N), t.labels(), 3),
+    "selectivity.off_block_share": lambda t: selectivity.off_block_share(t(3, 3)),
+    "dale.DaleLaw.__call__": lambda t: dale.DaleLaw(N)(t.networks["relu", 2]),
+    "dale.DaleLaw.obeyed": lambda t: dale.DaleLaw(N).obeyed(t(N, N)),
+    "dale.modes": lambda t: list(dale.modes(t(N, N), 3)),
+    "dale.one_sign_share": lambda t: dale.one_sign_share(t.modes()),
+    "dale.type_match_share": lambda t: dale.type_match_share(t.modes(), dale.DaleLaw(N)),
+    "dale.positive_shares": lambda t: dale.positive_shares(t.modes(), dale.DaleLaw(N)),
+    "dale.decoder_overlaps": lambda t: dale.decoder_overlaps(t.modes(), t(N, 2)),
+    "dale.decoder_projections": lambda t: dale.decoder_projections(t.modes(), t(N, 2)),
+    "heads.Head.forward": lambda t: t.reader(t(B, T, N)),
+    "heads.Head.random": lambda t: heads.Head.random(N, generator=t.generator, device=t.device).weights,
+    "heads.context_targets": lambda t: heads.context_targets(t(B, T, 3)),
+    "heads.relevant": lambda t: heads.relevant(t(B, T, 3)),
+    "heads.accuracy": lambda t: heads.accuracy(t(B, T), t(B, T, 3)),
+    "heads.frozen_states": lambda t: t.task_results(lambda f, D: heads.frozen_states(f, t(B, T, D))),
+    "heads.ContextLoss.__call__": lambda t: heads.ContextLoss(t.three, tasks.Task([0.9] * 3))(t.reader, t(B, T, 3)),
     "analysis.singular_values": lambda t: analysis.singular_values(t(N, N)),
     "analysis.relative_error": lambda t: analysis.relative_error(t(B, T, 2), t(B, T, 2)),
     "analysis.fit_currents": lambda t: analysis.fit_currents(t(B, T, N), t(B, T)),
@@ -411,7 +452,9 @@ EXEMPT = {
         " unrolled.Workspace networks.Integrator.extra_repr"
         " activations.Linear activations.ReLU samplers.MonteCarlo samplers.Antithetic samplers.Sobol"
         " points.UniformPoints points.SobolPoints points.Strata points.Grid proxies.SampledProxy"
-        " proxies.SampledProxy.weights"
+        " proxies.SampledProxy.weights codes.supports selectivity.chance_axis_share selectivity.halves"
+        " dale.DaleLaw dale.DaleLaw.excitatory chance.expected chance.code_from_rms heads.Head"
+        " heads.ContextLoss"
     ),
     "keeps the losses of a training above": (
         "relu.descent.Diary relu.descent.Diary.note relu.descent.Diary.leave relu.descent.Diary.losses"
@@ -441,6 +484,11 @@ EXEMPT = {
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"
         " codes.channel_supports samplers.MonteCarlo.draw samplers.Antithetic.draw samplers.Sobol.draw"
         " points.UniformPoints.draw points.SobolPoints.draw points.Strata.draw points.Grid.draw"
+        " linear.reduced.Reduced linear.descent.Descent recipes.Trained cones.Block cones.Cut"
+        " codes.Supports coordinates.LinearMap coordinates.Prediction logistic.LogisticFit"
+        " dale.Modes chance.Chance heads.Accuracy"
+        " codes.channel_supports chance.sampled"
+        " samplers.MonteCarlo.draw samplers.Antithetic.draw samplers.Sobol.draw"
     ),
     "looks at ranks, or searches with scipy: of single networks, on the CPU": (
         "linear.channels.minimal_neurons linear.channels.minimal_directions linear.channels.best_residual"

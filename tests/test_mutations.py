@@ -201,6 +201,7 @@ FAULTS = {
         "u = s[..., None] * right - _dot(self.decoder, right)[..., None] * self.encoder",
         "u = s[..., None] * right - _dot(self.decoder, right)[..., None] * self.decoder",
         "test_linear_manifolds.py::test_integrators_of_one_scale",
+    ),
     "the current term of the proxy loss is not averaged over neurons": Fault(
         "proxies.py", "else (1.0, 1 / n)", "else (1.0, 1.0)", "test_proxies.py::test_normalisations"
     ),
@@ -215,6 +216,36 @@ FAULTS = {
         "self.skeleton is None or not largest <= self.skeleton.largest",
         "self.skeleton is None",
         "test_proxies.py::test_a_skeleton_serves_until_the_currents_have_outgrown_it",
+    ),
+    "the authors' weight of the currents is forgotten": Fault(
+        "proxies.py",
+        "else (1.0, 1 / n)",
+        "else (1.0, 1.0)",
+        "test_channel_proxies.py::test_it_is_equation_34_written_out",
+    ),
+    "all channels decay alike in the proxy loss": Fault(
+        "losses.py",
+        "h @ W.T - (z * gamma) @ F",
+        "h @ W.T - (z * gamma[0]) @ F",
+        "test_channel_proxies.py::test_it_is_equation_34_written_out",
+    ),
+    "R for its transpose": Fault(
+        "coordinates.py",
+        "vectors.detach().double() @ matrix.double()",
+        "vectors.detach().double() @ matrix.double().T",
+        "test_coordinates.py::test_selectivity_of_a_network_whose_currents_are_exact",
+    ),
+    "rows instead of columns obey Dale's law": Fault(
+        "dale.py",
+        "W.copy_((W * signs).clamp_min_(0).mul_(signs))",
+        "W.copy_((W.T * signs).clamp_min_(0).mul_(signs).T)",
+        "test_dale.py::test_wrong_signs_become_zero",
+    ),
+    "the cue is read the other way round": Fault(
+        "heads.py",
+        "torch.where(cue < 0, y0, y1)",
+        "torch.where(cue < 0, y1, y0)",
+        "test_heads.py::test_targets_by_hand",
     ),
     "the best weights are not put back": Fault(
         "training.py",
