@@ -48,16 +48,17 @@ from lib.linear import (
     covariance,
     curvature,
     descent,
-    hessian,
     loss,
     manifolds,
     moments,
     reduced,
+    slow,
     special,
     spectrum,
+    sweep,
     words,
 )
-from lib.linear import covariance, curvature, descent, loss, manifolds, moments, reduced, slow, sweep
+from lib.linear import hessian as linear_hessian
 from lib.relu import descent as relu_descent
 from lib.relu import hessian, images, leading, printed, rank_one, two_point
 
@@ -67,14 +68,6 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(lib.__path__, "lib.")
     if not module.ispkg and module.name.split(".")[1] not in OTHERS
 )
-MODULES = (
-    "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
-    " torch_rnn recipes linear.moments linear.covariance linear.loss linear.reduced linear.descent"
-    " linear.manifolds linear.sweep linear.slow linear.flow linear.curvature linear.hessian"
-    " linear.spectrum linear.conditions linear.fitting relu.two_point relu.descent relu.null_start"
-    " relu.hessian relu.printed relu.rank_one relu.leading relu.images coordinates logistic"
-    " selectivity dale chance heads"
-).split()
 aten = torch.ops.aten
 
 
@@ -207,6 +200,7 @@ class Things:
 
     def manifolds(self) -> manifolds.Manifolds:
         return manifolds.Manifolds(reduced.reduce(self(N, 1), self(N, 1)), 0.9)
+
     def modes(self) -> dale.Modes:
         return dale.Modes(self(3), self(N, 3), self(N, 3))
 
@@ -285,12 +279,14 @@ CASES: dict[str, Callable[[Things], Any]] = {
     ),
     "linear.loss.contract": lambda t: loss.contract(t(T, N, 2), t(T, 2, 2)),
     "linear.loss.rows": lambda t: loss.rows(t(T, N, 2)),
-    "linear.hessian.hessian": lambda t: hessian.hessian(t(N, N), t(N, 2), t(N, 2), TASK[2]),
-    "linear.hessian.gauss_newton": lambda t: hessian.gauss_newton(t(N, N), t(N, 2), t(N, 2), TASK[2]),
-    "linear.hessian.hessian_product": lambda t: hessian.hessian_product(t(N, N), t(N, 2), t(N, 2), t(B, N, N), TASK[2]),
-    "linear.hessian.derivatives": lambda t: hessian.derivatives(t(N, N), t(N, 2), t(N, 2), T),
-    "linear.hessian.curvatures": lambda t: hessian.curvatures(t(N, N), t(N, 2), t(N, 2), TASK[2]),
-    "linear.hessian.eigenvalues": lambda t: hessian.eigenvalues(t(N, N, N, N)),
+    "linear.hessian.hessian": lambda t: linear_hessian.hessian(t(N, N), t(N, 2), t(N, 2), TASK[2]),
+    "linear.hessian.gauss_newton": lambda t: linear_hessian.gauss_newton(t(N, N), t(N, 2), t(N, 2), TASK[2]),
+    "linear.hessian.hessian_product": lambda t: linear_hessian.hessian_product(
+        t(N, N), t(N, 2), t(N, 2), t(B, N, N), TASK[2]
+    ),
+    "linear.hessian.derivatives": lambda t: linear_hessian.derivatives(t(N, N), t(N, 2), t(N, 2), T),
+    "linear.hessian.curvatures": lambda t: linear_hessian.curvatures(t(N, N), t(N, 2), t(N, 2), TASK[2]),
+    "linear.hessian.eigenvalues": lambda t: linear_hessian.eigenvalues(t(N, N, N, N)),
     "linear.spectrum.modes": lambda t: spectrum.modes(t(N, N), t(N, 2), t(N, 2)),
     "linear.spectrum.polynomial_sides": lambda t: spectrum.polynomial_sides(
         t(T), spectrum.modes(t(N, N), t(N, 2), t(N, 2)), TASK[2]
@@ -351,6 +347,7 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "relu.two_point.terms_of": lambda t: two_point.terms_of(t(N, N), t(N, 1), t(N, 1), t(1, 1), t(1, 1), t(1, 1)),
     "relu.two_point.factors": lambda t: two_point.factors(
         t(N, N), t(N, 1), t(N, 1), t(1, 1), two_point.terms(t(N, N), t(N, 1), t(N, 1), 0.9, 1.0)
+    ),
     "relu.two_point.parameters": lambda t: two_point.parameters(t(N, N), t(N, 1), t(N, 1), 0.9, t(B), "paper"),
     "relu.two_point.times": lambda t: [
         two_point.times(t(N, N), t(N, 2)),
@@ -387,6 +384,9 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "points.UniformPoints.__call__": lambda t: points.UniformPoints(B, generator=t.generator, device=t.device)(),
     "proxies.SampledProxy.__call__": lambda t: t.task_results(
         lambda f, D: proxies.SampledProxy(TASK[D], skeleton=False)(f, t(B, D))
+    ),
+    "proxies.SampledProxy.terms": lambda t: t.task_results(
+        lambda f, D: list(proxies.SampledProxy(TASK[D]).terms(f, t(B, D)))
     ),
     "saturation.residuals": lambda t: list(saturation.residuals(t.networks["sigmoid", 1], TASK[1], t(B))),
     "saturation.examples": lambda t: list(saturation.examples(t.networks["sigmoid", 1], TASK[1], 4.0)),
@@ -451,7 +451,7 @@ EXEMPT = {
         " training.Training.continues training.first_divergence analysis.chance_ratio"
         " unrolled.Workspace networks.Integrator.extra_repr"
         " activations.Linear activations.ReLU samplers.MonteCarlo samplers.Antithetic samplers.Sobol"
-        " points.UniformPoints points.SobolPoints points.Strata points.Grid proxies.SampledProxy"
+        " cells.cell points.UniformPoints points.SobolPoints points.Strata points.Grid proxies.SampledProxy"
         " proxies.SampledProxy.weights codes.supports selectivity.chance_axis_share selectivity.halves"
         " dale.DaleLaw dale.DaleLaw.excitatory chance.expected chance.code_from_rms heads.Head"
         " heads.ContextLoss"
@@ -484,16 +484,15 @@ EXEMPT = {
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"
         " codes.channel_supports samplers.MonteCarlo.draw samplers.Antithetic.draw samplers.Sobol.draw"
         " points.UniformPoints.draw points.SobolPoints.draw points.Strata.draw points.Grid.draw"
-        " linear.reduced.Reduced linear.descent.Descent recipes.Trained cones.Block cones.Cut"
+        " chance.sampled"
+    ),
+    "records, too": (
         " codes.Supports coordinates.LinearMap coordinates.Prediction logistic.LogisticFit"
-        " dale.Modes chance.Chance heads.Accuracy"
-        " codes.channel_supports chance.sampled"
-        " samplers.MonteCarlo.draw samplers.Antithetic.draw samplers.Sobol.draw"
+        " proxies.Terms dale.Modes chance.Chance heads.Accuracy"
     ),
     "looks at ranks, or searches with scipy: of single networks, on the CPU": (
         "linear.channels.minimal_neurons linear.channels.minimal_directions linear.channels.best_residual"
     ),
-    "computes on the CPU, by scipy": "linear.spectrum.clusters linear.spectrum.shortfall",
     "solved by scipy on the CPU": "linear.flow.flow",
     "computes on the CPU, by scipy": "linear.spectrum.clusters linear.spectrum.shortfall linear.fitting.fit",
     "losses are kept on the CPU": "training.History.steps_to",

@@ -68,8 +68,8 @@ def test_plot_sizes(ax):
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["100", "400"]
 
 
-def test_plot_angles(ax):
-    plotting.plot_angles({"fast": ([1.0, 5.0], [2.0, 5.0]), "slow": ([1.0], [1.5])}, ax, paper=3.0)
+def test_plot_table_angles(ax):
+    plotting.plot_table_angles({"fast": ([1.0, 5.0], [2.0, 5.0]), "slow": ([1.0], [1.5])}, ax, paper=3.0)
     assert labels(ax) == ["equal", "fast", "slow", "paper"]
     diagonal, *others = ax.get_lines()
     assert list(diagonal.get_xdata()) == list(diagonal.get_ydata())
@@ -77,9 +77,9 @@ def test_plot_angles(ax):
     assert ax.get_xlim() == ax.get_ylim() == (0.0, 5.5)
 
 
-def test_plot_residuals(ax):
+def test_plot_condition_residuals(ax):
     found = Residuals(torch.tensor([-8.0, 0.0, 8.0]), torch.tensor([-4.0, 0.4, 2.0]), torch.tensor([1.0, 0.1, 0.5]))
-    plotting.plot_residuals(found, ax, y_max=4.0)
+    plotting.plot_condition_residuals(found, ax, y_max=4.0)
     output, current = ax.get_lines()
     np.testing.assert_allclose(output.get_ydata(), [1.0, 0.1, 0.5])
     np.testing.assert_allclose(current.get_ydata(), [1.0, 0.1, 0.5])

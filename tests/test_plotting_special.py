@@ -31,8 +31,8 @@ def test_plot_disk(ax):
     assert [patch.get_radius() for patch in ax.patches] == [0.1, 1.0]
 
 
-def test_plot_moment_errors(ax):
-    plotting.plot_moment_errors({"a": torch.tensor([-0.1, 0.2, 0.3]), "b": torch.ones(3)}, ax, trained=2)
+def test_plot_relative_errors(ax):
+    plotting.plot_relative_errors({"a": torch.tensor([-0.1, 0.2, 0.3]), "b": torch.ones(3)}, ax, trained=2)
     np.testing.assert_allclose(named(ax, "a").get_ydata(), [0.1, 0.2, 0.3])
     assert list(named(ax, "b").get_xdata()) == [1, 2, 3]
     assert ax.get_xscale() == ax.get_yscale() == "log"
@@ -48,8 +48,8 @@ def test_plot_scaling(ax):
     np.testing.assert_allclose(dashed[1].get_ydata(), 1.0)
 
 
-def test_plot_eigenvalues(ax):
-    plotting.plot_eigenvalues(torch.tensor([[0.9, 0.5, 0.0], [0.9, 0.5, 0.1]]), [0.9, 0.5], ax, chosen=2)
+def test_plot_channel_eigenvalues(ax):
+    plotting.plot_channel_eigenvalues(torch.tensor([[0.9, 0.5, 0.0], [0.9, 0.5, 0.1]]), [0.9, 0.5], ax, chosen=2)
     points = [line for line in ax.get_lines() if line.get_marker() == "o"]
     assert [line.get_color() for line in points] == [COLOURS["channel 1"], COLOURS["channel 2"], "0.55"]
     dashes = [line.get_ydata()[0] for line in ax.get_lines() if line.get_linestyle() == "--"]
@@ -70,8 +70,8 @@ def test_plot_products(ax):
     assert ax.get_yticklabels()[1].get_text() == r"$d_2^\dagger$"
 
 
-def test_plot_residuals(ax):
-    plotting.plot_residuals({2: {2: [1.0, 2.0], 4: [1e-30]}, 3: {3: [3.0]}}, ax)
+def test_plot_fit_residuals(ax):
+    plotting.plot_fit_residuals({2: {2: [1.0, 2.0], 4: [1e-30]}, 3: {3: [3.0]}}, ax)
     assert sum(len(line.get_xdata()) for line in ax.get_lines()) == 4
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["$D=2$", "$D=3$"]
 

@@ -12,7 +12,7 @@ from lib.plotting.style import COLOURS, numbers
 CHANNELS = [COLOURS["channel 1"], COLOURS["channel 2"], COLOURS["alternative"]]
 
 
-def plot_eigenvalues(values: Tensor, decays: Sequence[float], ax: Axes, *, chosen: int) -> Axes:
+def plot_channel_eigenvalues(values: Tensor, decays: Sequence[float], ax: Axes, *, chosen: int) -> Axes:
     """Moduli of the leading eigenvalues by rank (`networks x k`), with the wanted decays as dashes.
 
     Args:
@@ -58,7 +58,7 @@ def plot_products(product: Tensor, ax: Axes, *, rows: str, columns: str) -> Any:
     return image
 
 
-def plot_residuals(residuals: Mapping[int, Mapping[int, Sequence[float]]], ax: Axes) -> Axes:
+def plot_fit_residuals(residuals: Mapping[int, Mapping[int, Sequence[float]]], ax: Axes) -> Axes:
     """Best residual against the number of neurons: for each D, by n, one point for each pair of codes."""
     for (D, found), colour, marker in zip(residuals.items(), CHANNELS, ("o", "s", "^"), strict=False):
         for k, (n, values) in enumerate(found.items()):

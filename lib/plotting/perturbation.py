@@ -37,7 +37,7 @@ def plot_disk(before: Tensor, after: Tensor, ax: Axes, *, radius: float) -> Axes
     return ax
 
 
-def plot_moment_errors(errors: Mapping[str, Tensor], ax: Axes, *, trained: int) -> Axes:
+def plot_relative_errors(errors: Mapping[str, Tensor], ax: Axes, *, trained: int) -> Axes:
     """Relative error of the moments against their order, one line for each network; `trained` orders were trained."""
     ax.axvspan(1, trained, color="0.92", lw=0)
     for style, (name, values) in zip(STYLES, errors.items(), strict=False):

@@ -58,7 +58,7 @@ def plot_range(integral: Tensor, output: Tensor, ax: Axes, *, y_max: float, labe
     return ax
 
 
-def plot_residuals(residuals: Residuals, ax: Axes, *, y_max: float) -> Axes:
+def plot_condition_residuals(residuals: Residuals, ax: Axes, *, y_max: float) -> Axes:
     """Sizes of the residuals of both conditions by integral, that of the output in units of y_max."""
     y = numbers(residuals.y)
     ax.axvspan(-y_max, y_max, color="0.93", zorder=0)
@@ -85,7 +85,7 @@ def plot_sizes(errors: dict[int, Sequence[float]], slope: float, ax: Axes) -> Ax
     return ax
 
 
-def plot_angles(networks: dict[str, Sequence[Sequence[float]]], ax: Axes, *, paper: float) -> Axes:
+def plot_table_angles(networks: dict[str, Sequence[Sequence[float]]], ax: Axes, *, paper: float) -> Axes:
     """Distance from the leading singular vector against the angle it makes with We, both in per cent.
 
     Args:
