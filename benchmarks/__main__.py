@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import batch, clock, growth, share, step, time_to_loss
+from benchmarks import batch, clock, growth, proxy, share, step, time_to_loss
 from benchmarks.report import Options, Report
 
 BENCHMARKS = {
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "time_to_loss": time_to_loss.run,
     "growth": growth.run,
     "batch": batch.run,
+    "proxy": proxy.run,
 }
 
 

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from benchmarks import batch, clock, growth, share, step, time_to_loss
+from benchmarks import batch, clock, growth, proxy, share, step, time_to_loss
 from benchmarks.__main__ import main, parse
 from benchmarks.contenders import CONTENDERS, Contender, Disagreement, agreement, contenders
 from benchmarks.report import Options, Report, Table, Wish
@@ -121,6 +121,15 @@ def test_batch():
     assert all(wish.got > 0 for wish in report.wishes)
 
 
+def test_proxy():
+    report = proxy.run(Options(quick=True))
+    steps, scales = report.tables
+    assert [row[0] for row in steps.rows] == ["closed form", "autograd"]
+    assert [row[0] for row in scales.rows] == [f"{s:g}" for s in proxy.SCALES]
+    assert len(report.wishes) == 2
+    assert "same weights" in report.notes[0]
+
+
 def test_exponents_are_slopes_of_logarithms():
     assert growth.exponent([1, 2, 4], [3.0, 12.0, 48.0]) == pytest.approx(2)
 
@@ -165,5 +174,6 @@ def test_unknown_names_are_refused(capsys):
         parse(["stepp"])
     assert stop.value.code == 2
     assert (
-        "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth, batch" in capsys.readouterr().err
+        "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth, batch, proxy"
+        in capsys.readouterr().err
     )
