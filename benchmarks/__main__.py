@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import batch, clock, gradient, growth, reduced, share, sigmoid, spectra, step, time_to_loss, words
+from benchmarks import batch, clock, growth, proxy, share, step, time_to_loss
 from benchmarks.report import Options, Report
 
 BENCHMARKS = {
@@ -22,6 +23,7 @@ BENCHMARKS = {
     "spectra": spectra.run,
     "reduced": reduced.run,
     "words": words.run,
+    "proxy": proxy.run,
 }
 
 

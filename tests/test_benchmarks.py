@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from benchmarks import batch, clock, gradient, growth, reduced, share, sigmoid, spectra, step, time_to_loss, words
+from benchmarks import batch, clock, growth, proxy, share, step, time_to_loss
 from benchmarks.__main__ import main, parse
 from benchmarks.contenders import CONTENDERS, Contender, Disagreement, agreement, contenders
 from benchmarks.report import Options, Report, Table, Wish
@@ -148,6 +149,13 @@ def test_words():
     (table,) = words.run(Options(quick=True)).tables
     assert [row[0] for row in table.rows] == ["words", "full space", "autograd"]
     assert all(float(row[-1]) < 1e-6 for row in table.rows)
+def test_proxy():
+    report = proxy.run(Options(quick=True))
+    steps, scales = report.tables
+    assert [row[0] for row in steps.rows] == ["closed form", "autograd"]
+    assert [row[0] for row in scales.rows] == [f"{s:g}" for s in proxy.SCALES]
+    assert len(report.wishes) == 2
+    assert "same weights" in report.notes[0]
 
 
 def test_exponents_are_slopes_of_logarithms():
@@ -213,6 +221,7 @@ def test_unknown_names_are_refused(capsys):
     assert f"unknown benchmark 'stepp', expected one of {known}" in capsys.readouterr().err
     assert (
         "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth, batch, spectra, reduced"
+        "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth, batch, proxy"
         in capsys.readouterr().err
     )
     known = "step, share, time_to_loss, growth, batch, words"
