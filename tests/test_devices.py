@@ -44,7 +44,7 @@ from lib.linear import covariance, descent, loss, moments, reduced
 
 MODULES = (
     "checks activations signals samplers tasks codes networks cones unrolled losses training checkpoints analysis"
-    " torch_rnn recipes coordinates logistic selectivity dale chance heads"
+    " torch_rnn recipes coordinates logistic selectivity dale chance heads cells"
     " linear.moments linear.covariance linear.loss linear.reduced linear.descent"
 ).split()
 aten = torch.ops.aten
@@ -306,7 +306,7 @@ EXEMPT = {
         " activations.Linear activations.ReLU samplers.MonteCarlo samplers.Antithetic samplers.Sobol"
         " codes.supports"
         " selectivity.chance_axis_share selectivity.halves dale.DaleLaw dale.DaleLaw.excitatory"
-        " chance.expected chance.code_from_rms heads.Head heads.ContextLoss"
+        " chance.expected chance.code_from_rms heads.Head heads.ContextLoss cells.cell"
     ),
     "cuts a batch by its numbers; used on a CPU alone": "cones.Cones cones.Cones.forward cones.Cones.backward",
     "numbers that moved with their network": "activations.Sigmoid",
