@@ -68,35 +68,28 @@ def mean_activity(states: Tensor, integral: Tensor, edges: Tensor) -> Tensor:
     if states.shape[:-1] != integral.shape:
         raise ValueError(f"expected states of shape {tuple(integral.shape)} x n, got {tuple(states.shape)}")
     h, y = states.reshape(-1, states.shape[-1]), integral.reshape(-1)
-    at = torch.bucketize(y, edges.to(y)[1:-1], right=True)
-    inside = (y >= edges[0]) & (y <= edges[-1])
-    bins = len(edges) - 1
-    sums = h.new_zeros(bins, h.shape[1]).index_add_(0, at[inside], h[inside])
-    return sums / torch.bincount(at[inside], minlength=bins).to(h)[:, None]
+    edges = edges.to(y)
+    at = torch.bucketize(y, edges[1:-1].contiguous(), right=True)
+    inside = ((y >= edges[0]) & (y <= edges[-1])).to(h)
+    sums = h.new_zeros(len(edges) - 1, h.shape[1]).index_add_(0, at, h * inside[:, None])
+    return sums / h.new_zeros(len(edges) - 1).index_add_(0, at, inside)[:, None]
 
 
 class Examples(NamedTuple):
     """Two neurons that rise with the integral, and how many there are of each kind."""
 
     saturating: int  # index of the neuron whose largest state is closest to 0.99
-    unsaturated: int  # of the one closest to 0.3, among those that do not saturate
+    unsaturated: int  # of the one whose largest state is closest to 0.3
     saturating_neurons: int  # neurons whose state exceeds 0.95 somewhere
     unsaturated_neurons: int  # neurons whose largest state lies between 0.02 and 0.5
 
 
+@torch.no_grad()
 def examples(network: Integrator, task: Task, y_max: float, points: int = 201) -> Examples:
-    """Neurons that saturate within |y| <= y_max and neurons that do not (figure 6B), on the line y We / (s gamma).
-
-    Raises:
-        ValueError: none of a kind.
-    """
-    F = (network.W @ network.encoders)[:, 0].detach()
+    """A neuron that saturates within |y| <= y_max and one that does not (figure 6B), on the line y We / (s gamma)."""
+    F = (network.W @ network.encoders)[:, 0]
     z = torch.linspace(-1, 1, points, dtype=F.dtype, device=F.device) * y_max / (task.scales[0] * task.decays[0])
     peaks = network.activation(torch.outer(z, F)).amax(dim=0)
-    full, part = peaks > 0.95, (peaks > 0.02) & (peaks < 0.5)
-    if not (full.any() and part.any()):
-        raise ValueError(f"expected neurons of both kinds, got {int(full.sum())} saturating and {int(part.sum())} not")
-    nearest = [
-        int(torch.where(kind, (peaks - level).abs(), torch.inf).argmin()) for kind, level in ((full, 0.99), (part, 0.3))
-    ]
-    return Examples(nearest[0], nearest[1], int(full.sum()), int(part.sum()))
+    nearest = [int((peaks - level).abs().argmin()) for level in (0.99, 0.3)]
+    kinds = [int(kind.sum()) for kind in (peaks > 0.95, (peaks > 0.02) & (peaks < 0.5))]
+    return Examples(nearest[0], nearest[1], kinds[0], kinds[1])

@@ -29,7 +29,7 @@ from torch import Tensor
 from lib import checks
 
 RHO = 3.3  # the series on a panel of p nodes are as accurate as RHO^-p
-STRETCHES = 160  # of f, of either sign, that are sampled to find the points
+STRETCHES = 240  # of f, of either sign, that are sampled to find the points
 
 
 class Accuracy(NamedTuple):
@@ -85,6 +85,7 @@ class Skeleton:
         z: `r` points, float64 on the CPU.
         edges: `P + 1` edges of the panels.
         series: `P x p x r` Chebyshev coefficients of the $\ell_j$.
+        error: Largest error of $f(z\varphi)$ at stretches and points between those from which it was made.
     """
 
     def __init__(self, activation: Any, largest: float, z_max: float, accuracy: Accuracy):
@@ -113,6 +114,10 @@ class Skeleton:
         self.series = torch.from_numpy(np.linalg.solve(vandermonde, cardinal.reshape(-1, p, r)))
         k = torch.arange(p)
         self._sum, self._difference = k[:, None] + k, (k[:, None] - k).abs()
+        between = (stretches[1:] + stretches[:-1]) / 2
+        z = (centres[:, None] + halves[:, None] * np.cos(angles + np.pi / (2 * p))).ravel()
+        found = self.functions(torch.from_numpy(z)).numpy() @ activation.values(np.outer(self.z.numpy(), between))
+        self.error = abs(found - activation.values(np.outer(z, between))).max().item()
 
     def _chebyshev(self, z: Tensor, degree: int) -> tuple[Tensor, Tensor]:
         """Panel of each of B points, and `degree + 1 x B` Chebyshev polynomials there."""

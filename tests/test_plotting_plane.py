@@ -48,9 +48,9 @@ def test_plot_direction(ax):
     assert np.cross([*text.xy, 0], [3, 4, 0])[2] == pytest.approx(0, abs=1e-5)
 
 
-def test_plot_spectra(ax):
+def test_plot_network_spectra(ax):
     spectra = [torch.tensor([3.0, 2.0, 0.1, 0.05, 0.01]), torch.tensor([4.0, 1.0, 0.2, 0.02, 0.01])]
-    plotting.plot_spectra(spectra, ax, outliers=2, first=4)
+    plotting.plot_network_spectra(spectra, ax, outliers=2, first=4)
     lines = [line for line in ax.get_lines() if len(line.get_xdata()) == 2 and line.get_marker() not in ("None", "")]
     outliers, bulk = lines[::2], lines[1::2]
     for k in (0, 1):

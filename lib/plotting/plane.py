@@ -48,7 +48,7 @@ def plot_direction(selectivity: Tensor, ax: Axes, *, label: str = "$s_i$") -> Ax
     return ax
 
 
-def plot_spectra(spectra: Sequence[Tensor], ax: Axes, *, outliers: int, first: int = 16) -> Axes:
+def plot_network_spectra(spectra: Sequence[Tensor], ax: Axes, *, outliers: int, first: int = 16) -> Axes:
     """The first singular values of several networks on a logarithmic axis, the leading `outliers` of each marked.
 
     Each network has its own marker and shade; the outliers are spread sideways so that none hides another.
