@@ -8,7 +8,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import batch, clock, gradient, growth, reduced, share, sigmoid, spectra, step, time_to_loss, words
+from benchmarks import (
+    batch,
+    clock,
+    gradient,
+    growth,
+    proxy,
+    reduced,
+    share,
+    sigmoid,
+    spectra,
+    step,
+    time_to_loss,
+    words,
+)
 from benchmarks.report import Options, Report
 
 BENCHMARKS = {
@@ -22,6 +35,7 @@ BENCHMARKS = {
     "spectra": spectra.run,
     "reduced": reduced.run,
     "words": words.run,
+    "proxy": proxy.run,
 }
 
 

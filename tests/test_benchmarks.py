@@ -6,7 +6,20 @@ import math
 import pytest
 import torch
 
-from benchmarks import batch, clock, gradient, growth, reduced, share, sigmoid, spectra, step, time_to_loss, words
+from benchmarks import (
+    batch,
+    clock,
+    gradient,
+    growth,
+    proxy,
+    reduced,
+    share,
+    sigmoid,
+    spectra,
+    step,
+    time_to_loss,
+    words,
+)
 from benchmarks.__main__ import main, parse
 from benchmarks.contenders import CONTENDERS, Contender, Disagreement, agreement, contenders
 from benchmarks.report import Options, Report, Table, Wish
@@ -150,6 +163,15 @@ def test_words():
     assert all(float(row[-1]) < 1e-6 for row in table.rows)
 
 
+def test_proxy():
+    report = proxy.run(Options(quick=True))
+    steps, scales = report.tables
+    assert [row[0] for row in steps.rows] == ["closed form", "autograd"]
+    assert [row[0] for row in scales.rows] == [f"{s:g}" for s in proxy.SCALES]
+    assert len(report.wishes) == 2
+    assert "same weights" in report.notes[0]
+
+
 def test_exponents_are_slopes_of_logarithms():
     assert growth.exponent([1, 2, 4], [3.0, 12.0, 48.0]) == pytest.approx(2)
 
@@ -213,6 +235,7 @@ def test_unknown_names_are_refused(capsys):
     assert f"unknown benchmark 'stepp', expected one of {known}" in capsys.readouterr().err
     assert (
         "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth, batch, spectra, reduced"
+        "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth, batch, proxy"
         in capsys.readouterr().err
     )
     known = "step, share, time_to_loss, growth, batch, words"

@@ -90,9 +90,9 @@ def largest_eigenvalue(
 ) -> Tensor:
     r"""Largest eigenvalue of the Hessian, `...`, to rounding; steps of gradient descent are stable below $2/\lambda_+$.
 
-    The Hessian maps everything to $x e^\dagger + \sum_z (y_z a_z^\dagger + r_z v_z^\dagger)$, so that it acts on 5n of the
-    $n^2$ dimensions and is zero on all others. There the Lanczos method takes a few dozen products. Arguments and errors
-    as for `lib.relu.two_point.terms`.
+    The Hessian maps everything to $x e^\dagger + \sum_z (y_z a_z^\dagger + r_z v_z^\dagger)$, so that it acts on 5n of
+    the $n^2$ dimensions and is zero on all others. There the Lanczos method takes a few dozen products. Arguments and
+    errors as for `lib.relu.two_point.terms`.
     """
     pieces = _pieces(W, encoder, decoder, decay, scale, normalisation)
     batch, n = W.shape[:-2], W.shape[-1]
@@ -141,9 +141,9 @@ def spectrum(
 ) -> Tensor:
     r"""The 2n + 2 eigenvalues of the Hessian that can be positive at an exact integrator, `... x (2n + 2)`, increasing.
 
-    Where all residuals vanish the Hessian is $2 w J^\dagger J$ with the derivative J of the 2n + 2 residuals (two outputs
-    and two currents of each neuron), and has the eigenvalues of $2 w J J^\dagger$ and zeros. Elsewhere this is the
-    Gauss-Newton approximation.
+    Where all residuals vanish the Hessian is $2 w J^\dagger J$ with the derivative J of the 2n + 2 residuals: two
+    outputs, and two currents of each neuron. It has the eigenvalues of $2 w J J^\dagger$, and zeros. Elsewhere this
+    is the Gauss-Newton approximation.
 
     Args:
         W: `... x n x n` weights.
