@@ -8,6 +8,7 @@
 * `share`: what share of that step the matrix products take that no algorithm of this kind can avoid.
 * `time_to_loss`: how long the training takes to reach a given loss on test sequences.
 * `growth`: seconds and peak memory of a step against n, T, batch and D, beside the number of products.
+* `reduced`: a step of a linear network in the four-dimensional space it learns in, against all its weights.
 
 Contenders take turns in one process, and what is printed is the median over the turns; a ratio is the median of the
 ratios within each turn, so that a busy machine slows both sides of it. Before any clock starts, contenders must agree

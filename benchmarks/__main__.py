@@ -8,15 +8,22 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import batch, clock, growth, share, step, time_to_loss
+from benchmarks import batch, clock, gradient, growth, reduced, share, sigmoid, spectra, step, time_to_loss, words
+from benchmarks import batch, clock, growth, proxy, share, step, time_to_loss
 from benchmarks.report import Options, Report
 
 BENCHMARKS = {
     "step": step.run,
     "share": share.run,
     "time_to_loss": time_to_loss.run,
+    "sigmoid": sigmoid.run,
     "growth": growth.run,
     "batch": batch.run,
+    "gradient": gradient.run,
+    "spectra": spectra.run,
+    "reduced": reduced.run,
+    "words": words.run,
+    "proxy": proxy.run,
 }
 
 

@@ -7,7 +7,9 @@ network uses: `derivative`, in-place versions of both, and `homogeneous` where $
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from scipy.special import expit
 from torch import Tensor, nn
 
 from lib import checks
@@ -113,6 +115,27 @@ class Sigmoid(nn.Module):
         """$k f (1 - f)$, in the shape of `currents`."""
         states = self(currents)
         return self.slope * states * (1 - states)
+
+    def poles(self, stretches: np.ndarray) -> np.ndarray:
+        r"""Where $z \mapsto f(z\varphi)$ is singular next to the real axis: two complex numbers for each $\varphi$.
+
+        Args:
+            stretches: Values of $\varphi$, none of them 0.
+
+        Raises:
+            ValueError: thresholds that differ between neurons.
+        """
+        poles = self._threshold() + 1j * np.pi / self.slope * np.array([[1.0], [-1.0]])
+        return (poles / stretches).ravel()
+
+    def values(self, currents: np.ndarray) -> np.ndarray:
+        """States in numpy, in the shape of `currents`; ValueError for thresholds that differ between neurons."""
+        return expit(self.slope * (currents - self._threshold()))
+
+    def _threshold(self) -> float:
+        if self.thresholds.ndim:
+            raise ValueError(f"threshold must be one for all neurons, got {len(self.thresholds)}")
+        return self.thresholds.item()
 
     def into(self, currents: Tensor, states: Tensor) -> None:
         """Write the states of `currents` into `states`."""

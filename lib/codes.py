@@ -105,3 +105,35 @@ def channel_supports(n: int, D: int, *, shared: float = 0.0) -> Tensor:
         place = (neurons * D) / n - owner  # position within the block, in [0, 1)
         common = place >= 1 - shared
     return support | common[:, None]
+
+
+SUPPORTS = ("all", "same", "overlapping", "encoders", "decoders", "swapped")
+
+
+class Supports(NamedTuple):
+    """Where encoders and decoders may differ from zero; the fields are arguments of `random_codes`."""
+
+    encoder_support: Tensor | None  # n x D booleans; None is everywhere
+    decoder_support: Tensor | None
+
+
+def supports(kind: str, n: int, D: int, *, shared: float = 0.2) -> Supports:
+    r"""The arrangements of supports in section 5 and in the authors' code, in consecutive blocks of n/D neurons.
+
+    Args:
+        kind: "all" (everywhere), "same" ($e_c$ and $d_c$ on block c: figure 11, middle), "overlapping" (the same, with
+            a fraction of neurons common to all channels: figure 11, right), "encoders" or "decoders" (only these are
+            confined), "swapped" ($e_c$ on block c, $d_c$ on that of the next channel: the authors' "disjoint").
+        n: Neurons, at least D.
+        D: Channels; one has no other block to go to, so "swapped" needs two.
+        shared: Fraction of common neurons, for "overlapping".
+    """
+    checks.one_of("kind", kind, SUPPORTS)
+    blocks = channel_supports(n, D, shared=shared if kind == "overlapping" else 0.0)
+    if kind == "swapped":
+        checks.whole("D", D, 2)
+        return Supports(blocks, blocks.roll(-1, dims=1))
+    confined = kind in ("same", "overlapping")
+    return Supports(
+        blocks if confined or kind == "encoders" else None, blocks if confined or kind == "decoders" else None
+    )

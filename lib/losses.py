@@ -86,6 +86,16 @@ def proxy_loss(network: Integrator, z: Tensor, task: Task, *, current_weight: fl
     Raises:
         ValueError: points or a task for another number of channels.
     """
+    of_outputs, of_currents = proxy_terms(network, z, task)
+    return of_outputs + current_weight * of_currents
+
+
+def proxy_terms(network: Integrator, z: Tensor, task: Task) -> tuple[Tensor, Tensor]:
+    """The two sums of `proxy_loss`, over outputs and over currents, without the weight; arguments and errors as there.
+
+    Returns:
+        Two scalars.
+    """
     W, E, Z, f = network.W, network.encoders, network.decoders, network.activation
     checks.tensor("z", z, ("P", network.D))
     if task.D != network.D:
@@ -95,7 +105,7 @@ def proxy_loss(network: Integrator, z: Tensor, task: Task, *, current_weight: fl
     h = f(z @ F)  # P x n
     of_outputs = h @ Z - z * (s * gamma)
     of_currents = h @ W.T - (z * gamma) @ F
-    return of_outputs.square().sum() + current_weight * of_currents.square().sum()
+    return of_outputs.square().sum(), of_currents.square().sum()
 
 
 class TwoPointProxy:

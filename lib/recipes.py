@@ -1,6 +1,7 @@
 """The usual way from a task to a trained network, in one call."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -9,6 +10,8 @@ from lib import checks
 from lib.activations import Activation
 from lib.losses import BatchLoss, TwoPointProxy
 from lib.networks import Integrator
+from lib.points import points
+from lib.proxies import SampledProxy
 from lib.samplers import sampler as make_sampler
 from lib.tasks import Task
 from lib.training import History, Training, train
@@ -58,6 +61,9 @@ def train_integrator(
     trained: Collection[str] = ("W",),
     loss: str = "batch",
     normalisation: str = "authors",
+    z_max: float = 5.0,
+    constraint: Callable[[Integrator], None] | None = None,
+    checkpoint: Path | None = None,
     progress: bool = False,
     **start: Any,
 ) -> Trained:
@@ -67,24 +73,33 @@ def train_integrator(
         task: Decays, scales and length of the training sequences.
         training: Steps, learning rate, optimiser and stopping rules.
         n: Neurons.
-        batch: Sequences per step.
-        sampler: "monte-carlo", "antithetic" or "sobol".
+        batch: Sequences, or points of the proxy loss, per step.
+        sampler: "monte-carlo", "antithetic" or "sobol"; of points "monte-carlo", "sobol", "strata" or "grid".
         generator: Source of every draw: the network's first, then the inputs.
         place: Device and dtype.
         activation: ReLU if None.
         trained: What may change, see `Integrator`.
-        loss: "batch" (equation 5), or "proxy": the two points of equation 29, which need neither batch nor sampler.
+        loss: "batch" (equation 5) or "proxy": with one channel and a homogeneous activation the two points of equation
+            29, which need neither batch nor sampler, else points in a box (equations 33 and 34).
         normalisation: Of the loss, "paper" or "authors".
+        z_max: Half the edge of that box.
+        constraint: Called with the network after every step, for example `lib.dale.DaleLaw`.
+        checkpoint: File to save to and to resume from, see `lib.training.train`.
         progress: Show a progress bar.
         **start: Radius, norms, overlap and supports at the start, see `Integrator.random`.
     """
     checks.one_of("loss", loss, ("batch", "proxy"))
     options = {"generator": generator, "dtype": place.dtype, "device": place.device}
     network = Integrator.random(n, task.D, activation=activation, trained=trained, **options, **start)
-    if loss == "proxy":
-        points = torch.tensor([[1.0], [-1.0]], dtype=place.dtype, device=place.device)
-        history = train(network, lambda: points, TwoPointProxy(task, normalisation), training, progress=progress)
+    how: dict[str, Any] = {"constraint": constraint, "checkpoint": checkpoint, "progress": progress}
+    if loss == "proxy" and task.D == 1 and getattr(network.activation, "homogeneous", False):
+        ends = torch.tensor([[1.0], [-1.0]], dtype=place.dtype, device=place.device)
+        history = train(network, lambda: ends, TwoPointProxy(task, normalisation), training, **how)
+    elif loss == "proxy":
+        z = points(sampler, batch, task.D, z_max=z_max, **options)
+        average = SampledProxy(task, normalisation, z_max=z_max)
+        history = train(network, z, average, training, **how)
     else:
         inputs = make_sampler(sampler, batch, task.T, task.D, **options)
-        history = train(network, inputs, BatchLoss(task, normalisation), training, progress=progress)
+        history = train(network, inputs, BatchLoss(task, normalisation), training, **how)
     return Trained(network, history)

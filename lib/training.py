@@ -17,6 +17,7 @@ from lib import checks
 from lib.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 
 OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+FUSED = ("cpu", "cuda")  # devices on which Adam makes one pass over memory instead of ten
 
 
 class TrainingDiverged(RuntimeError):
@@ -111,7 +112,8 @@ def train(
         raise ValueError("network has nothing to train: no parameter requires a gradient")
     if checkpoint is not None and not Path(checkpoint).parent.is_dir():
         raise ValueError(f"checkpoint must be a file in an existing folder, got {checkpoint}")
-    optimiser = OPTIMISERS[training.optimiser](weights.values(), lr=training.lr)  # type: ignore[call-arg]
+    fused = {"fused": True} if training.optimiser == "adam" and _all_on(weights.values(), FUSED) else {}
+    optimiser = OPTIMISERS[training.optimiser](weights.values(), lr=training.lr, **fused)  # type: ignore[call-arg]
     run = Checkpoint(losses=[], best_loss=float("inf"), best={})
     if checkpoint is not None and Path(checkpoint).exists():
         run = load_checkpoint(Path(checkpoint), weights, optimiser, sampler, training.continues())
@@ -164,6 +166,10 @@ def first_divergence(rates: Iterable[float], attempt: Callable[[float], Any]) ->
         except TrainingDiverged:
             return rate
     return math.inf
+
+
+def _all_on(weights: Iterable[Tensor], devices: tuple[str, ...]) -> bool:
+    return all(p.device.type in devices for p in weights)
 
 
 @torch.no_grad()

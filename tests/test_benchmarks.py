@@ -6,7 +6,8 @@ import math
 import pytest
 import torch
 
-from benchmarks import batch, clock, growth, share, step, time_to_loss
+from benchmarks import batch, clock, gradient, growth, reduced, share, sigmoid, spectra, step, time_to_loss, words
+from benchmarks import batch, clock, growth, proxy, share, step, time_to_loss
 from benchmarks.__main__ import main, parse
 from benchmarks.contenders import CONTENDERS, Contender, Disagreement, agreement, contenders
 from benchmarks.report import Options, Report, Table, Wish
@@ -105,6 +106,14 @@ def test_time_to_loss():
     assert max(losses) < 0.2  # from about 0.6 at the null start
 
 
+def test_sigmoid():
+    report = sigmoid.run(Options(quick=True))
+    steps, times = report.tables
+    assert [row[0] for row in steps.rows] == ["ours", "plain"]
+    assert [row[1] for row in times.rows] == [4, 4, 4]  # the limit: four steps teach little
+    assert "stand for 64" in report.notes[0]
+
+
 def test_growth(tmp_path):
     figure = tmp_path / "folder" / "growth.png"
     report = growth.run(Options(quick=True, figure=figure))
@@ -121,6 +130,34 @@ def test_batch():
     assert all(wish.got > 0 for wish in report.wishes)
 
 
+def test_gradient():
+    report = gradient.run(Options(quick=True))
+    (table,) = report.tables
+    assert [row[:3] for row in table.rows] == [
+        (dtype, D, T) for dtype in ("float64", "float32") for D, T in ((1, 3), (1, 10), (3, 10))
+    ]
+    assert len(report.wishes) == 2 and all(wish.got > 0 for wish in report.wishes)
+
+
+def test_a_wrong_gradient_is_not_timed(monkeypatch):
+    monkeypatch.setattr(gradient, "gradient", lambda *arguments: 1.001 * gradient.by_autograd(*arguments))
+    with pytest.raises(Disagreement, match="gradients differ by 1.0e-03"):
+        gradient.run(Options(quick=True))
+
+
+def test_words():
+    (table,) = words.run(Options(quick=True)).tables
+    assert [row[0] for row in table.rows] == ["words", "full space", "autograd"]
+    assert all(float(row[-1]) < 1e-6 for row in table.rows)
+def test_proxy():
+    report = proxy.run(Options(quick=True))
+    steps, scales = report.tables
+    assert [row[0] for row in steps.rows] == ["closed form", "autograd"]
+    assert [row[0] for row in scales.rows] == [f"{s:g}" for s in proxy.SCALES]
+    assert len(report.wishes) == 2
+    assert "same weights" in report.notes[0]
+
+
 def test_exponents_are_slopes_of_logarithms():
     assert growth.exponent([1, 2, 4], [3.0, 12.0, 48.0]) == pytest.approx(2)
 
@@ -128,6 +165,22 @@ def test_exponents_are_slopes_of_logarithms():
 def test_buffers_of_a_point():
     point = growth.Point(n=10, T=4, batch=5, D=1)
     assert point.buffers == 4 * (2 * 4 * 5 * 10 + 2 * 100)
+
+
+def test_reduced():
+    report = reduced.run(Options(quick=True))
+    ways, sizes = report.tables
+    assert [row[1] for row in ways.rows] == [1, 1, 1, 64]
+    assert [row[0] for row in sizes.rows] == [20, 100]
+    assert len(report.wishes) == 3 and "same weights" in report.notes[0]
+
+
+def test_spectra():
+    report = spectra.run(Options(quick=True))
+    (table,) = report.tables
+    assert [row[0] for row in table.rows] == ["ours", *spectra.ONE_AT_A_TIME]
+    assert table.rows[0][1] == 8 * 2 * 6**2
+    assert "Eigenvalues agree" in report.notes[0]
 
 
 def test_wishes_are_judged_in_both_directions():
@@ -164,6 +217,12 @@ def test_unknown_names_are_refused(capsys):
     with pytest.raises(SystemExit) as stop:
         parse(["stepp"])
     assert stop.value.code == 2
+    known = "step, share, time_to_loss, sigmoid, growth, batch, gradient"
+    assert f"unknown benchmark 'stepp', expected one of {known}" in capsys.readouterr().err
     assert (
-        "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth, batch" in capsys.readouterr().err
+        "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth, batch, spectra, reduced"
+        "unknown benchmark 'stepp', expected one of step, share, time_to_loss, growth, batch, proxy"
+        in capsys.readouterr().err
     )
+    known = "step, share, time_to_loss, growth, batch, words"
+    assert f"unknown benchmark 'stepp', expected one of {known}" in capsys.readouterr().err

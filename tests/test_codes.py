@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.codes import channel_supports, random_codes
+from lib.codes import SUPPORTS, channel_supports, random_codes, supports
 
 FEW = settings(deadline=None, derandomize=True, max_examples=30)
 
@@ -124,6 +124,38 @@ def test_the_shared_fraction(n, D, shared):
     if D > 1:
         assert abs(int(common.sum()) - shared * n) <= D
     assert torch.equal(support[~common], channel_supports(n, D)[~common])
+
+
+@pytest.mark.parametrize("D", [1, 2, 3, 5])
+@pytest.mark.parametrize("kind", SUPPORTS)
+def test_arrangements_of_supports(kind, D):
+    """Where e_c and d_c live, said once more in words of sets."""
+    n = 20 * D
+    if kind == "swapped" and D == 1:
+        with pytest.raises(ValueError, match="D must be an integer of at least 2, got 1"):
+            supports(kind, n, D)
+        return
+    e, d = random_codes(n, D, generator=seeded(), **supports(kind, n, D)._asdict())
+    for c in range(D):
+        block = set(range(20 * c, 20 * c + 20))
+        where_e, where_d = (set(v[:, c].nonzero().flatten().tolist()) for v in (e, d))
+        other = {(i + 20) % n for i in block}
+        common = set(support_of_all(supports(kind, n, D))) if kind == "overlapping" else set()
+        assert where_e == (block | common if kind not in ("all", "decoders") else set(range(n)))
+        home = {"same": block, "decoders": block, "swapped": other}.get(kind, set(range(n)))
+        assert where_d == (block | common if kind == "overlapping" else home)
+    if kind == "overlapping" and D > 1:
+        assert len(common) == pytest.approx(0.2 * n, abs=D)
+
+
+def support_of_all(found):
+    assert torch.equal(found.encoder_support, found.decoder_support)
+    return found.encoder_support.all(dim=1).nonzero().flatten().tolist()
+
+
+def test_an_unknown_arrangement():
+    with pytest.raises(ValueError, match="kind must be one of"):
+        supports("halves", 10, 2)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import pytest
 import torch
 from equations import randn
 
-from lib.linear.descent import descend
+from lib.linear.descent import descend, spaced
 from lib.linear.loss import averaged_loss
 from lib.linear.moments import moments
-from lib.linear.reduced import reduce
+from lib.linear.reduced import invariants, reduce
 from lib.tasks import Task
 from lib.training import TrainingDiverged
 
@@ -86,3 +86,34 @@ def test_dependent_vectors_are_refused(rng):
         reduce(e, 2 * e)
     with pytest.raises(ValueError, match="both be n x D"):
         reduce(e, torch.cat([e, e], dim=1))
+
+
+def test_vectors_are_broadcast_against_weights(rng):
+    e, d = vectors(rng, 2), vectors(rng, 2)
+    encoders, decoders = torch.stack([e[0], d[0]]), torch.stack([e[1], d[1]])
+    zero = torch.zeros(12, 12, dtype=torch.float64)
+    together = descend(zero, encoders, decoders, TASKS[2], lr=0.2, n_steps=5)
+    assert together.W.shape == (2, 12, 12) and together.losses.shape == (6, 2)
+    for k in range(2):
+        alone = descend(zero, encoders[k], decoders[k], TASKS[2], lr=0.2, n_steps=5)
+        torch.testing.assert_close(together.W[k], alone.W)
+    assert not zero.any()
+
+
+def test_spaced_steps():
+    assert spaced(1) == [0, 1]
+    steps = spaced(10_000, 10)
+    assert steps[0] == 0 and steps[-1] == 10_000 and 100 in steps
+    assert len([step for step in steps if 100 < step <= 1000]) == 10
+    with pytest.raises(ValueError, match="n_steps"):
+        spaced(0)
+
+
+def test_moments_from_three_numbers(rng):
+    e, d = vectors(rng, 1)
+    small = reduce(e, d)
+    omega = randn(5, 2, 2, rng=rng)
+    found = invariants(omega, small.encoders, small.decoders)
+    torch.testing.assert_close(found.moments(9), moments(omega, small.encoders, small.decoders, 9)[..., 0, 0])
+    with pytest.raises(ValueError, match="two dimensions"):
+        invariants(torch.eye(12), e, d)

@@ -67,6 +67,7 @@ def test_covariance_by_hand():
     expected = torch.tensor([[3.0, 1.0, 0.25], [1.0, 2.0, 0.5], [0.25, 0.5, 1.0]], dtype=torch.float64)
     torch.testing.assert_close(autoregressive(3, 0.5), expected)
     assert torch.linalg.eigvalsh(autoregressive(20, 0.7))[0] > 0
+    assert torch.linalg.eigvalsh(covariance(torch.ones(50, dtype=torch.float64)))[0] > 0.25  # constant inputs
     with pytest.raises(ValueError, match="coefficient"):
         autoregressive(3, 1.0)
     with pytest.raises(ValueError, match="T must be"):

@@ -154,6 +154,24 @@ FAULTS = {
         "(L_minus > threshold).long() + 2 * (L_plus > threshold).long()",
         "test_analysis.py::test_populations_have_the_right_names",
     ),
+    "the bound without decay": Fault(
+        "relu/rank_one.py",
+        "(2 * gamma * _relative(encoder, decoder, s).clamp_min(1.0))",
+        "(2 * _relative(encoder, decoder, s).clamp_min(1.0))",
+        "test_relu_rank_one.py::test_the_integrator_meets_the_conditions_and_no_bound_is_broken",
+    ),
+    "the sharp bound with the wrong end of the angle": Fault(
+        "relu/rank_one.py",
+        "cosine = (2 * s - c + 2 * q * x.sqrt())",
+        "cosine = (2 * s + c + 2 * q * x.sqrt())",
+        "test_relu_rank_one.py::test_the_bound_is_that_of_a_search_over_left_vectors",
+    ),
+    "encoder for decoder beside the left vector": Fault(
+        "relu/leading.py",
+        "l_d=(l.mT @ d)",
+        "l_d=(l.mT @ e)",
+        "test_relu_rank_one.py::test_leading_vectors_of_a_rank_one_network",
+    ),
     "parallel for total in the ratio": Fault(
         "analysis.py",
         "code=(outside.square().mean().sqrt() / total).item()",
@@ -166,17 +184,158 @@ FAULTS = {
         "torch.linalg.svd(W).Vh.T[:, :D]",
         "test_analysis.py::test_left_not_right_singular_vectors",
     ),
+    "the factor 2 of the Hessian is missing": Fault(
+        "linear/curvature.py",
+        "return 2**0.5 * root.mT @ slopes",
+        "return root.mT @ slopes",
+        "test_linear_curvature.py::test_hessian_is_twice_what_is_printed",
+    ),
+    "left and right eigenvector exchanged": Fault(
+        "linear/manifolds.py",
+        "right[..., :, None] * left[..., None, :]",
+        "left[..., :, None] * right[..., None, :]",
+        "test_linear_manifolds.py::test_matrix_has_the_eigenvalues_and_eigenvectors_of_its_coordinates",
+    ),
+    "the scale of the curve forgets the encoder": Fault(
+        "linear/manifolds.py",
+        "u = s[..., None] * right - _dot(self.decoder, right)[..., None] * self.encoder",
+        "u = s[..., None] * right - _dot(self.decoder, right)[..., None] * self.decoder",
+        "test_linear_manifolds.py::test_integrators_of_one_scale",
+    ),
+    "the current term of the proxy loss is not averaged over neurons": Fault(
+        "proxies.py", "else (1.0, 1 / n)", "else (1.0, 1.0)", "test_proxies.py::test_normalisations"
+    ),
+    "W for its transpose, proxy loss from few points": Fault(
+        "proxies.py",
+        "delta = torch.addmm(torch.outer(v, d), Q, W)",
+        "delta = torch.addmm(torch.outer(v, d), Q, W.T)",
+        "test_proxies.py::test_few_points_give_the_gradient_of_all",
+    ),
+    "a skeleton that is never renewed": Fault(
+        "proxies.py",
+        "self.skeleton is None or not largest <= self.skeleton.largest",
+        "self.skeleton is None",
+        "test_proxies.py::test_a_skeleton_serves_until_the_currents_have_outgrown_it",
+    ),
+    "the authors' weight of the currents is forgotten": Fault(
+        "proxies.py",
+        "else (1.0, 1 / n)",
+        "else (1.0, 1.0)",
+        "test_channel_proxies.py::test_it_is_equation_34_written_out",
+    ),
+    "all channels decay alike in the proxy loss": Fault(
+        "losses.py",
+        "h @ W.T - (z * gamma) @ F",
+        "h @ W.T - (z * gamma[0]) @ F",
+        "test_channel_proxies.py::test_it_is_equation_34_written_out",
+    ),
+    "R for its transpose": Fault(
+        "coordinates.py",
+        "vectors.detach().double() @ matrix.double()",
+        "vectors.detach().double() @ matrix.double().T",
+        "test_coordinates.py::test_selectivity_of_a_network_whose_currents_are_exact",
+    ),
+    "rows instead of columns obey Dale's law": Fault(
+        "dale.py",
+        "W.copy_((W * signs).clamp_min_(0).mul_(signs))",
+        "W.copy_((W.T * signs).clamp_min_(0).mul_(signs).T)",
+        "test_dale.py::test_wrong_signs_become_zero",
+    ),
+    "the cue is read the other way round": Fault(
+        "heads.py",
+        "torch.where(cue < 0, y0, y1)",
+        "torch.where(cue < 0, y1, y0)",
+        "test_heads.py::test_targets_by_hand",
+    ),
     "the best weights are not put back": Fault(
         "training.py",
         "    if restored:\n        _restore(weights, run.best)",
         "    if restored:\n        pass",
         "test_training.py::test_the_best_snapshot_is_put_back_if_the_end_is_worse",
     ),
+    "W for its transpose, small networks": Fault(
+        "linear/sweep.py",
+        "(images[:, a, :k], self.W.mT, images[:, b, :k])",
+        "(images[:, a, :k], self.W, images[:, b, :k])",
+        "test_linear_sweep.py::test_loss_and_gradient_are_those_of_autograd",
+    ),
+    "the mirror leaves out the transposition": Fault(
+        "linear/slow.py",
+        "return S @ W.mT @ S",
+        "return S @ W @ S",
+        "test_linear_slow.py::test_mirror_keeps_moments_and_is_its_own_inverse",
+    ),
+    "the fast direction stays where it is": Fault(
+        "linear/slow.py",
+        "A = bb - ab.square() / aa",
+        "A = bb",
+        "test_linear_slow.py::test_stiffness_is_the_curvature_of_the_valley",
+    ),
+    "encoders before decoders": Fault(
+        "linear/reduced.py",
+        "v = torch.cat([decoders, encoders], dim=-1)",
+        "v = torch.cat([encoders, decoders], dim=-1)",
+        "test_linear_descent.py::test_basis_is_orthonormal_and_spans_decoders_and_encoders",
+    ),
     "a resumed training forgets its random numbers": Fault(
         "checkpoints.py",
         'generator.set_state(tensors["generator"])',
         "pass",
         "test_checkpoints.py::test_interrupted_anywhere_it_continues_bit_for_bit",
+    ),
+    "words of W alone, without its transpose": Fault(
+        "linear/words.py",
+        "torch.cat([W @ level, W.mT @ level], dim=-1)",
+        "torch.cat([W @ level, W @ level], dim=-1)",
+        "test_linear_words.py::test_basis_is_orthonormal_and_holds_the_words",
+    ),
+    "the slope of the descent polynomial lacks a power of k": Fault(
+        "linear/special.py",
+        "(k**2 * (task.T + 1 - k)",
+        "(k * (task.T + 1 - k)",
+        "test_linear_special.py::test_the_slope_is_the_derivative_of_the_polynomial",
+    ),
+    "readers without the scales": Fault(
+        "linear/channels.py",
+        "torch.cat([torch.diag(S), one], dim=-1)",
+        "torch.cat([one, one], dim=-1)",
+        "test_linear_channels.py::test_the_three_conditions",
+    ),
+    "D neurons are enough for D channels": Fault(
+        "linear/channels.py",
+        "return task.D + _rank(_defect(encoders, decoders, task))",
+        "return task.D",
+        "test_linear_channels.py::test_it_exists_from_the_minimal_number_of_neurons",
+    ),
+    "W for its transpose, gradient of the averaged loss": Fault(
+        "linear/loss.py",
+        "images(W.mT, decoders, task.T)",
+        "images(W, decoders, task.T)",
+        "test_linear_loss.py::test_gradient_is_that_of_autograd",
+    ),
+    "the Hessian without second derivatives of moments": Fault(
+        "linear/hessian.py",
+        "for b in range(task.T - 1):",
+        "for b in range(0):",
+        "test_linear_hessian.py::test_hessian_is_that_of_autograd",
+    ),
+    "the Hessian without its factor 2": Fault(
+        "linear/hessian.py",
+        'return 2 * torch.einsum("...qabij',
+        'return torch.einsum("...qabij',
+        "test_linear_hessian.py::test_hessian_is_that_of_autograd",
+    ),
+    "sums of weights without the nilpotent part": Fault(
+        "linear/spectrum.py",
+        "violations.append(np.abs(weights[1:]).max(initial=0.0))",
+        "pass",
+        "test_linear_spectrum.py::test_a_defective_eigenvalue_counts_though_its_weights_add_up_to_nothing",
+    ),
+    "nobody looks far ahead": Fault(
+        "linear/conditions.py",
+        "power, q = power @ power, 2 * q",
+        "power, q = power, 2 * furthest",
+        "test_linear_conditions.py::test_a_mode_that_is_too_weak_to_be_seen_but_grows",
     ),
 }
 
@@ -196,7 +355,7 @@ def copied(folder: Path, fault: Fault | None) -> Path:
     """A copy of the package, with one fault, and of the tests that are run on it."""
     shutil.copytree(ROOT / "lib", folder / "lib", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "tests").mkdir()
-    for name in {"conftest.py", "equations.py"} | {test.split("::")[0] for test in ALL_TESTS}:
+    for name in {"conftest.py", "equations.py", "integrators.py"} | {test.split("::")[0] for test in ALL_TESTS}:
         shutil.copy(ROOT / "tests" / name, folder / "tests")
     (folder / "pytest.ini").write_text(PYTEST_INI)
     if fault is not None:

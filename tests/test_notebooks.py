@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, writes
 
-from lib import notebooks, samplers
+from lib import notebooks, points, samplers
 from lib.notebooks import NotebookError, Parameter, parameters, validate
 
 SOURCE = """\
@@ -144,7 +144,7 @@ def test_shared_names_have_ranges(name, type_, good, bad):
 
 
 def test_the_samplers_known_here_are_those_of_the_package():
-    assert set(notebooks.SAMPLERS) == set(samplers.SAMPLERS)
+    assert set(notebooks.SAMPLERS) == set(samplers.SAMPLERS) | set(points.POINTS)
 
 
 def test_the_book_folder_can_be_named(tmp_path, monkeypatch):

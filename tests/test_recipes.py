@@ -3,8 +3,11 @@
 import pytest
 import torch
 
+from lib.dale import DaleLaw
 from lib.losses import BatchLoss
 from lib.networks import Integrator
+from lib.points import points
+from lib.proxies import SampledProxy
 from lib.recipes import place, train_integrator
 from lib.samplers import sampler
 from lib.signals import white_noise
@@ -73,3 +76,40 @@ def test_the_proxy_loss_needs_no_sequences():
     assert torch.allclose(network.run(x).outputs, task.targets(x), rtol=0, atol=1e-4)
     with pytest.raises(ValueError, match="loss must be one of"):
         train_integrator(task, Training(1, 0.1), loss="mean", **options)
+
+
+def test_a_constraint_is_kept(rng):
+    law, options = DaleLaw(12, 0.25), {"sampler": "sobol", "generator": rng, "place": place("cpu", "float64")}
+    training = Training(n_steps=4, lr=0.1)
+    for loss in ("batch", "proxy"):
+        found = train_integrator(Task([0.9, 0.8]), training, n=12, batch=8, loss=loss, constraint=law, **options)
+        assert found.network.W.abs().max() > 0
+        assert law.obeyed(found.network.W)
+
+
+def test_a_proxy_of_two_channels_is_the_sum_of_its_parts():
+    task, training = Task([0.8, 0.75]), Training(n_steps=5, lr=1e-3, optimiser="adam")
+    generator = torch.Generator().manual_seed(7)
+    network = Integrator.random(12, 2, generator=generator)
+    draw = points("sobol", 16, 2, z_max=5.1, generator=generator, dtype=torch.float64)
+    losses = train(network, draw, SampledProxy(task, z_max=5.1), training).losses
+    options = {"generator": torch.Generator().manual_seed(7), "place": place("cpu", "float64")}
+    found = train_integrator(task, training, n=12, batch=16, sampler="sobol", loss="proxy", z_max=5.1, **options)
+    assert torch.equal(found.history.losses, losses)
+    assert torch.equal(found.network.W, network.W)
+
+
+@pytest.mark.parametrize("loss", ["batch", "proxy"])
+def test_a_training_in_two_parts_is_one_training(loss, tmp_path):
+    options = {"n": 12, "batch": 8, "sampler": "monte-carlo", "place": place("cpu", "float64"), "loss": loss}
+
+    def trained(n_steps, file):
+        generator = torch.Generator().manual_seed(7)
+        training = Training(n_steps=n_steps, lr=1e-2, optimiser="adam")
+        return train_integrator(Task([0.8, 0.75]), training, generator=generator, checkpoint=file, **options)
+
+    whole = trained(10, None)
+    trained(4, tmp_path / "part")
+    resumed = trained(10, tmp_path / "part")
+    assert torch.equal(resumed.network.W, whole.network.W)
+    assert torch.equal(resumed.history.losses, whole.history.losses)

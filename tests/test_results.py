@@ -3,9 +3,10 @@
 import hashlib
 import json
 
+import numpy as np
 import pytest
 
-from lib.results import ResultsError, table
+from lib.results import ResultsError, arrays, table
 
 CONTENT = b"n,seed,F3A.positive,note\n1000,0,0.48,None\n1000,1,NaN,x\n"
 
@@ -25,7 +26,7 @@ def test_a_table_is_read_with_its_types(tmp_path):
 
 
 def test_a_changed_table_is_refused(tmp_path):
-    with pytest.raises(ResultsError, match="results/a.csv is not the table that its provenance describes"):
+    with pytest.raises(ResultsError, match="results/a.csv is not what its provenance describes"):
         table("a", book=write(tmp_path, CONTENT.replace(b"0.48", b"0.49")))
 
 
@@ -38,3 +39,18 @@ def test_a_missing_table_is_named_and_so_are_the_others(tmp_path):
 def test_a_provenance_of_another_kind_is_refused(provenance, tmp_path):
     with pytest.raises(ResultsError, match="expected results/a.csv and its provenance"):
         table("a", book=write(tmp_path, provenance=provenance or [1]))
+
+
+def test_arrays_are_read_if_they_are_the_ones_that_were_written(tmp_path):
+    book = write(tmp_path)
+    path = tmp_path / "results" / "a.npz"
+    np.savez(path, losses=np.arange(6).reshape(2, 3))
+    files = {"a.npz": hashlib.sha256(path.read_bytes()).hexdigest()}
+    (tmp_path / "results" / "a.json").write_text(json.dumps({"provenance": {"files": files}}))
+    found = arrays("a", book=book)
+    assert list(found) == ["losses"] and found["losses"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    with pytest.raises(ResultsError, match=r"expected results/b.npz and its provenance.*there are a$"):
+        arrays("b", book=book)
+    np.savez(path, losses=np.zeros(6))
+    with pytest.raises(ResultsError, match="results/a.npz is not what its provenance describes"):
+        arrays("a", book=book)

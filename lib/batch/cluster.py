@@ -7,13 +7,17 @@ again.
 
 import importlib.util
 import logging
+import multiprocessing
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
+
+from dask import config
 
 from lib.batch.pool import Run
 
@@ -25,6 +29,7 @@ SETTINGS = {
     "distributed.worker.daemon": True,
     "distributed.admin.tick.limit": "60s",  # no complaints about a busy machine
 }
+PRELOADED = ["distributed.worker", "papermill.iorw", "lib.batch.work"]  # by the process that workers are copied from
 PATIENCE = 10  # seconds to wait for an answer of a scheduler
 
 
@@ -55,10 +60,10 @@ def run_all(
     Raises:
         EngineError: No scheduler answers, or it has stopped.
     """
-    import distributed
-
     errors: dict[str, str | None] = {}
-    with _client(workers, scheduler, cluster) as client:
+    with _copied_workers(scheduler is None and cluster is None), _client(workers, scheduler, cluster) as client:
+        import distributed
+
         if not client.scheduler_info(n_workers=-1)["workers"] and (scheduler or cluster is not None):
             print("The cluster has no worker yet; runs start as soon as it has one.", file=sys.stderr)
         futures = {
@@ -84,10 +89,26 @@ def run_all(
 
 
 @contextmanager
+def _copied_workers(local: bool) -> Iterator[None]:
+    """Let workers of this machine be copies of a process that imports what they need, while this one goes on."""
+    if not local or sys.platform != "linux":
+        yield
+        return
+    if "distributed" not in sys.modules:  # which reads this setting once
+        config.set({"distributed.worker.multiprocessing-method": "forkserver"})
+    multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
+    forkserver.ensure_running()
+    try:
+        yield
+    finally:
+        with suppress(AttributeError, OSError):  # not in the documentation, and else it stays until this process ends
+            forkserver._forkserver._stop()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@contextmanager
 def _client(workers: int, scheduler: str | Path | None, cluster: Any) -> Iterator[Any]:
     """A client of the cluster that is wanted; one of this machine is ended with all its processes."""
     import distributed
-    from dask import config
 
     folder = tempfile.mkdtemp(prefix="dask-")
     own = client = None

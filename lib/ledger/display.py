@@ -100,7 +100,8 @@ def box_html(
     remark = note(entry, verdict, conditions)
     name = f'<span class="ledger-id">{entry.id}</span>'
     if chapter:
-        name = f'<a class="ledger-id" href="{"../" * chapter.count("/")}ledger.html#row-{entry.id}">{entry.id}</a>'
+        page = "ledger" if isinstance(entry, Row) else "errata"
+        name = f'<a class="ledger-id" href="{"../" * chapter.count("/")}{page}.html#row-{entry.id}">{entry.id}</a>'
     return (
         f'<div class="ledger-box {verdict_class(verdict)}" id="{anchor}" role="group" '
         f'aria-label="Check {entry.id}: {verdict}">'

@@ -1,7 +1,8 @@
-"""Writes `book/ledger.md`, the page that shows every row of the ledger with its verdict, and the same data as JSON.
+"""Writes `book/ledger.md` (every row with its verdict) and `book/errata.md` (every mistake); the same data as JSON.
 
-The page is a function of the ledger file, the committed notebooks and the result files: no date, no chance.
-Each row is a card that readers can link to as `ledger.html#row-F3A`, and chapters as ``{ref}`F3A <row-F3A>` ``.
+The pages are a function of the ledger file, the committed notebooks and the result files: no date, no chance.
+Each entry is a card that readers can link to as `ledger.html#row-F3A` or `errata.html#row-E4`, and chapters as
+``{ref}`F3A <row-F3A>` ``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from lib import notebooks
 from lib.ledger.display import label, listed, note, printed, verdict_class
-from lib.ledger.rows import Erratum, Ledger, Row, load
+from lib.ledger.rows import Erratum, Row, load
 from lib.ledger.verdicts import ERRATUM_VERDICTS, ROW_VERDICTS, Measured, gather, verdict
 from lib.record import encode, format_number
 
@@ -52,41 +53,65 @@ INTRODUCTION = """# Ledger
 Every figure panel, table cell, equation and claim of the paper is a row here: what it says, how it is measured, the
 criterion, which was written before the result, the paper's printed value and ours. A verdict is computed from the value
 that an executed notebook or a result file has recorded; there is no place to type one in. "Differs" is a result like
-"reproduced": some of the paper's statements are not right, and the [errata](#errata) say which.
+"reproduced": some of the paper's statements are not right, and the [errata](errata.md) say which.
+"""
+ERRATA_INTRODUCTION = """# Errata
+
+Where the paper, or the code released with it, is not right: what is printed, what is right, how we know, and what it
+changes. Few of these mistakes touch a conclusion. An erratum of a formula or a claim is proved in its chapter and shown
+there by a number, which has to lie in the interval that stands here.
 """
 
 
-def write(path: str | os.PathLike[str] | None = None, book: str | os.PathLike[str] | None = None) -> bool:
-    """Write the page (default `ledger.md` in the book folder) if its text has changed; returns whether it has."""
-    path = Path(path or notebooks.book_folder(book) / "ledger.md")
-    text = render(book)
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return False
+def write(book: str | os.PathLike[str] | None = None) -> list[Path]:
+    """Write `ledger.md` and `errata.md` into the book folder; returns those whose text has changed."""
+    folder = notebooks.book_folder(book)
+    changed = []
+    for path, text in ((folder / "ledger.md", render(book)), (folder / "errata.md", render_errata(book))):
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            _replace(path, text)
+            changed.append(path)
+    return changed
+
+
+def render(book: str | os.PathLike[str] | None = None) -> str:
+    """MyST text of the page of rows."""
+    ledger = load(book)
+    found = gather(ledger, book)
+    titles = _titles(book)
+    parts = [INTRODUCTION, _score(ledger.rows, "rows", ROW_VERDICTS, found)]
+    for section in sorted({row.section for row in ledger.rows.values()}, key=_place):
+        rows = [row for row in ledger.rows.values() if row.section == section]
+        parts += [f"## {_heading(section)}\n", _map(rows, found)]
+        parts += [_row_card(row, found.get(row.id), titles) for row in rows]
+    return "\n".join(parts)
+
+
+def render_errata(book: str | os.PathLike[str] | None = None) -> str:
+    """MyST text of the page of errata."""
+    ledger = load(book)
+    found = gather(ledger, book)
+    titles = _titles(book)
+    parts = [ERRATA_INTRODUCTION, _score(ledger.errata, "errata", ERRATUM_VERDICTS, found)]
+    for kind, heading in ERRATA_PARTS.items():
+        errata = [erratum for erratum in ledger.errata.values() if erratum.kind == kind]
+        parts += [f"## {heading}\n", _map(errata, found)] if errata else []
+        parts += [_erratum_card(erratum, found.get(erratum.id), titles) for erratum in errata]
+    return "\n".join(parts)
+
+
+def _titles(book: str | os.PathLike[str] | None) -> dict[str, str]:
+    return {chapter: notebooks.title(path) or chapter for chapter, path in notebooks.chapters(book).items()}
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a text file atomically."""
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, suffix=".tmp", delete=False) as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
     os.chmod(file.name, 0o644)
     os.replace(file.name, path)
-    return True
-
-
-def render(book: str | os.PathLike[str] | None = None) -> str:
-    """MyST text of the page."""
-    ledger = load(book)
-    found = gather(ledger, book)
-    titles = {chapter: notebooks.title(path) or chapter for chapter, path in notebooks.chapters(book).items()}
-    parts = [INTRODUCTION, _score(ledger, found)]
-    for section in sorted({row.section for row in ledger.rows.values()}, key=_place):
-        rows = [row for row in ledger.rows.values() if row.section == section]
-        parts += [f"## {_heading(section)}\n", _map(rows, found)]
-        parts += [_row_card(row, found.get(row.id), titles) for row in rows]
-    parts.append("(errata)=\n## Errata\n\nWhat is printed, what is right, and what shows it.\n")
-    for kind, heading in ERRATA_PARTS.items():
-        errata = [erratum for erratum in ledger.errata.values() if erratum.kind == kind]
-        parts += [f"### {heading}\n", _map(errata, found)] if errata else []
-        parts += [_erratum_card(erratum, found.get(erratum.id), titles) for erratum in errata]
-    return "\n".join(parts)
 
 
 def data(book: str | os.PathLike[str] | None = None) -> dict[str, list[dict[str, Any]]]:
@@ -127,14 +152,13 @@ def _heading(section: str) -> str:
     return f"Section {section}: {SECTIONS[section]}" if section in SECTIONS else f"Appendix {section}"
 
 
-def _score(ledger: Ledger, found: Mapping[str, Measured]) -> str:
-    """Counts per verdict, rows and errata."""
-    parts = []
-    for noun, entries, verdicts in (("rows", ledger.rows, ROW_VERDICTS), ("errata", ledger.errata, ERRATUM_VERDICTS)):
-        results = [verdict(entry, found.get(id)) for id, entry in entries.items()]
-        lines = [f"- {_verdict(v)}: **{results.count(v)}**, {MEANINGS[v]}" for v in verdicts]
-        parts.append("\n".join([f"**{len(results)} {noun}**\n", *lines]))
-    return ":::{div} ledger-score\n" + "\n\n".join(parts) + "\n:::\n"
+def _score(
+    entries: Mapping[str, Row | Erratum], noun: str, verdicts: Iterable[str], found: Mapping[str, Measured]
+) -> str:
+    """Counts per verdict."""
+    results = [verdict(entry, found.get(id)) for id, entry in entries.items()]
+    lines = [f"- {_verdict(v)}: **{results.count(v)}**, {MEANINGS[v]}" for v in verdicts]
+    return ":::{div} ledger-score\n" + "\n".join([f"**{len(results)} {noun}**\n", *lines]) + "\n:::\n"
 
 
 def _map(entries: Iterable[Row | Erratum], found: Mapping[str, Measured]) -> str:
@@ -175,7 +199,7 @@ def _erratum_card(erratum: Erratum, measured: Measured | None, titles: Mapping[s
     parts = [
         _first(erratum, result, f"{_sentence(erratum.where)}. {printed(erratum)}"),
         f"Right: {erratum.right}",
-        f"Matters: {erratum.matters}",
+        f"What it changes: {erratum.matters}",
     ]
     if lines:
         parts += [_measure(erratum), "\n".join(lines)]

@@ -13,7 +13,7 @@ def covariance(correlations: Tensor) -> Tensor:
         correlations: T numbers, the autocorrelation of the inputs at lags 0 to T - 1.
 
     Returns:
-        `T x T`, positive definite if the inputs are not deterministic (row C35).
+        `T x T`, positive definite if the first input is not always zero (row C35), even if all others equal it.
     """
     (T,) = checks.tensor("correlations", correlations, ("T",)).shape
     q = torch.arange(T, device=correlations.device)

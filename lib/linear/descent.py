@@ -1,5 +1,6 @@
 r"""Training on the averaged loss, for many linear networks at once (paper, equation 6 with equations 7 and 10)."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lib import checks
-from lib.linear.loss import averaged_loss, gradient
+from lib.linear.sweep import Sweep
 from lib.tasks import Task
 from lib.training import OPTIMISERS, TrainingDiverged
 
@@ -19,6 +20,14 @@ class Descent(NamedTuple):
     losses: Tensor  # records x ..., at the steps below, before that step's update
     steps: Tensor  # records, whole numbers from 0
     path: Tensor | None  # records x ... x n x n, the weights at these steps, if they were asked for
+
+
+def spaced(n_steps: int, per_decade: int = 50) -> list[int]:
+    """Steps from 0 to `n_steps` that are evenly spaced on a logarithmic axis, for `record`."""
+    checks.whole("n_steps", n_steps, 1)
+    checks.whole("per_decade", per_decade, 1)
+    exponents = torch.arange(int(per_decade * math.log10(n_steps)) + 1) / per_decade
+    return sorted({0, n_steps, *(10**exponents).round().int().tolist()})
 
 
 def descend(
@@ -39,7 +48,8 @@ def descend(
 ) -> Descent:
     """Train from W on the averaged loss, with its gradient in closed form.
 
-    The same function serves the full space and the reduced one of `lib.linear.reduced`.
+    The same function serves the full space and the reduced one of `lib.linear.reduced`, where a step of many networks
+    takes as long as a step of one. Leading dimensions of weights, encoders and decoders are broadcast.
 
     Args:
         W: `... x n x n` start; leading dimensions are independent networks.
@@ -50,7 +60,7 @@ def descend(
         n_steps: Steps at most.
         optimiser: "sgd" (equation 6) or "adam" (PyTorch's defaults).
         stop_loss: Stop once the loss of every network is at most this.
-        record: Keep the loss every so many steps, or at these steps; the last step is always kept.
+        record: Keep the loss every so many steps, or at these steps (see `spaced`); the last step is always kept.
         path: Whether to keep the weights at these steps as well.
         chi: See `averaged_loss`.
         normalisation: "paper" or "authors".
@@ -62,15 +72,17 @@ def descend(
     """
     checks.one_of("optimiser", optimiser, list(OPTIMISERS))
     checks.whole("n_steps", n_steps, 0)
-    options = {"chi": chi, "normalisation": normalisation}
     kept = set(range(0, n_steps + 1, record) if isinstance(record, int) else record) | {n_steps}
-    rate = lr[..., None, None] if isinstance(lr, Tensor) else lr
-    W = W.detach().clone()
-    adam = torch.optim.Adam([W], lr=float(lr)) if optimiser == "adam" else None
+    sweep = Sweep(W, encoders, decoders, task, chi=chi, normalisation=normalisation)
+    rate = lr.to(W).expand(sweep.batch).reshape(-1, 1, 1) if isinstance(lr, Tensor) else lr
+    if optimiser == "sgd":
+        sweep.gain *= rate  # so that the slope is a step
+    adam = torch.optim.Adam([sweep.W], lr=float(lr), fused=True) if optimiser == "adam" else None
     losses, steps, weights = [], [], []
     for step in range(n_steps + 1):
+        sweep.forward()
         if step in kept or stop_loss > 0:
-            loss = averaged_loss(W, encoders, decoders, task, **options)
+            loss = sweep.loss()
             worst = loss.max().item()
             if not worst <= abort_loss:
                 raise TrainingDiverged(f"loss is {worst:g} at step {step}, above {abort_loss:g}: lower lr (now {lr})")
@@ -78,13 +90,15 @@ def descend(
             if step in kept or done:
                 losses.append(loss)
                 steps.append(step)
-                weights.extend([W.clone()] if path else [])
+                weights.extend([sweep.W.clone()] if path else [])
             if done:
                 break
-        slope = gradient(W, encoders, decoders, task, **options)
+        sweep.backward()
         if adam is None:
-            W -= rate * slope
+            sweep.W.sub_(sweep.slope)
         else:
-            W.grad = slope
+            sweep.W.grad = sweep.slope
             adam.step()
-    return Descent(W, torch.stack(losses), torch.tensor(steps), torch.stack(weights) if path else None)
+    shape = (*sweep.batch, *W.shape[-2:])
+    kept_weights = torch.stack(weights).view(-1, *shape) if path else None
+    return Descent(sweep.W.reshape(shape), torch.stack(losses), torch.tensor(steps), kept_weights)

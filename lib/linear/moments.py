@@ -33,10 +33,10 @@ def moments(W: Tensor, encoders: Tensor, decoders: Tensor, orders: int) -> Tenso
 
 def images(W: Tensor, vectors: Tensor, orders: int) -> Tensor:
     """Vectors under the powers 0 to `orders` - 1 of W: `... x orders x n x D` from `... x n x n` and `... x n x D`."""
-    found = [vectors.expand(*W.shape[:-2], *vectors.shape[-2:])]
+    found = [vectors.expand(*W.shape[:-2], *vectors.shape[-2:]).mT]
     for _ in range(orders - 1):
-        found.append(W @ found[-1])
-    return torch.stack(found, dim=-3)
+        found.append(found[-1] @ W.mT)  # as rows: several times faster for 1 < D << n
+    return torch.stack(found, dim=-3).mT
 
 
 def target_moments(task: Task, orders: int, like: Tensor) -> Tensor:

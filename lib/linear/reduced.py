@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lib.linear.moments import check_vectors
+from lib.linear.moments import check_shapes, check_vectors
 
 
 class Reduced(NamedTuple):
@@ -53,3 +53,35 @@ def reduce(encoders: Tensor, decoders: Tensor) -> Reduced:
     inverse = directions * sizes.rsqrt()[..., None, :] @ directions.mT
     D = encoders.shape[-1]
     return Reduced(root[..., D:], root[..., :D], v @ inverse)
+
+
+class Invariants(NamedTuple):
+    r"""All that moments can tell about one channel's $\omega$: three of its four numbers, beside $d\cdot e$."""
+
+    overlap: Tensor  # ..., mu_0 = d.e, which no training changes
+    first: Tensor  # ..., mu_1
+    trace: Tensor  # ...
+    determinant: Tensor  # ...
+
+    def moments(self, orders: int) -> Tensor:
+        r"""Moments 1 to `orders`, `... x orders`, by $\mu_{q+1} = t\mu_q - \delta\mu_{q-1}$ (Cayley and Hamilton)."""
+        before, found = self.overlap, [self.first]
+        for _ in range(orders - 1):
+            before, last = found[-1], self.trace * found[-1] - self.determinant * before
+            found.append(last)
+        return torch.stack(found, dim=-1)
+
+
+def invariants(omega: Tensor, encoders: Tensor, decoders: Tensor) -> Invariants:
+    """Invariants of a `... x 2 x 2` matrix with `... x 2 x 1` encoders and decoders.
+
+    Raises:
+        ValueError: shapes that do not fit, or more than two dimensions.
+    """
+    check_shapes(omega, encoders, decoders)
+    if tuple(encoders.shape[-2:]) != (2, 1):
+        raise ValueError(f"expected one channel in two dimensions, got encoders {tuple(encoders.shape)}")
+    first = (decoders * (omega @ encoders)).sum(dim=(-2, -1))
+    trace = omega[..., 0, 0] + omega[..., 1, 1]
+    determinant = omega[..., 0, 0] * omega[..., 1, 1] - omega[..., 0, 1] * omega[..., 1, 0]
+    return Invariants((decoders * encoders).sum(dim=(-2, -1)), first, trace, determinant)

@@ -1,6 +1,28 @@
 """Pictures of the book: one idea each, drawn on axes that are handed in; nothing here trains or opens files."""
 
-from lib.plotting.curvature import plot_against_scale, plot_onset, plot_prediction
+from lib.plotting.curvature import plot_conditions, plot_contraction, plot_eigenvalues, plot_stall
+from lib.plotting.descent import (
+    plot_decay,
+    plot_eigenvalue_paths,
+    plot_moment_branches,
+    plot_power_law,
+    plot_surfaces,
+    plot_valley,
+)
+from lib.plotting.manifolds import plot_iso_scales, plot_minima
+from lib.plotting.moments import plot_moment_errors, plot_moments, plot_sample_means, plot_spectra
+from lib.plotting.multiplexing import plot_channel_eigenvalues, plot_channels, plot_fit_residuals, plot_products
+from lib.plotting.onset import plot_against_scale, plot_onset, plot_prediction
+from lib.plotting.perturbation import plot_disk, plot_relative_errors, plot_scaling
+from lib.plotting.plane import (
+    plot_angles,
+    plot_components,
+    plot_direction,
+    plot_network_spectra,
+    plot_plane,
+    plot_sorted_weights,
+)
+from lib.plotting.rank_one import plot_alignments, plot_error_growth, plot_images, plot_scale_bounds, plot_weights
 from lib.plotting.representation import (
     plot_activity,
     plot_cosines,
@@ -9,7 +31,17 @@ from lib.plotting.representation import (
     plot_population_histograms,
     plot_singular_values,
 )
+from lib.plotting.saturation import (
+    plot_activity_histogram,
+    plot_condition_residuals,
+    plot_neurons,
+    plot_pair,
+    plot_range,
+    plot_sizes,
+    plot_table_angles,
+)
 from lib.plotting.signals import draw_network, plot_integral, plot_memories, plot_pulse
+from lib.plotting.special import plot_limits, plot_polynomials, plot_recursion
 from lib.plotting.style import COLOURS, MARKERS, STYLE, new_axes, numbers, use_style
 from lib.plotting.training import plot_losses, plot_spread, plot_thresholds
 
@@ -21,19 +53,63 @@ __all__ = [
     "new_axes",
     "numbers",
     "plot_activity",
+    "plot_activity_histogram",
     "plot_against_scale",
+    "plot_alignments",
+    "plot_angles",
+    "plot_channel_eigenvalues",
+    "plot_channels",
+    "plot_components",
+    "plot_condition_residuals",
+    "plot_conditions",
+    "plot_contraction",
     "plot_cosines",
     "plot_currents",
+    "plot_decay",
+    "plot_direction",
+    "plot_disk",
+    "plot_eigenvalue_paths",
+    "plot_eigenvalues",
+    "plot_error_growth",
+    "plot_fit_residuals",
+    "plot_images",
     "plot_integral",
+    "plot_iso_scales",
+    "plot_limits",
     "plot_losses",
     "plot_manifold",
     "plot_memories",
+    "plot_minima",
+    "plot_moment_branches",
+    "plot_moment_errors",
+    "plot_moments",
+    "plot_network_spectra",
+    "plot_neurons",
     "plot_onset",
+    "plot_pair",
+    "plot_plane",
+    "plot_polynomials",
     "plot_population_histograms",
+    "plot_power_law",
     "plot_prediction",
+    "plot_products",
     "plot_pulse",
+    "plot_range",
+    "plot_recursion",
+    "plot_relative_errors",
+    "plot_sample_means",
+    "plot_scale_bounds",
+    "plot_scaling",
     "plot_singular_values",
+    "plot_sizes",
+    "plot_sorted_weights",
+    "plot_spectra",
     "plot_spread",
+    "plot_stall",
+    "plot_surfaces",
+    "plot_table_angles",
     "plot_thresholds",
+    "plot_valley",
+    "plot_weights",
     "use_style",
 ]

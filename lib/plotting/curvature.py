@@ -1,60 +1,71 @@
-"""What depends on the scale of an integrator, and where gradient steps become unstable."""
+"""The Hessian at linear integrators: eigenvalues, condition numbers, and how descent contracts (appendices F and G)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from torch import Tensor
 
 from lib.plotting.style import COLOURS, numbers
 
 
-def plot_against_scale(
-    scales: Sequence[float],
-    values: Tensor,
-    ax: Axes,
-    *,
-    label: str,
-    colour: str = "output",
-    marker: str = "o",
-    line: str = "-",
+def plot_eigenvalues(alpha: Tensor, eigenvalues: Tensor, ax: Axes, *, poles: Mapping[str, float]) -> Axes:
+    """Positive eigenvalues (`m x 3`, ascending) along a curve of one scale; `poles` are named places without one."""
+    names = ("smallest", "middle", "largest")
+    styles = ((COLOURS["output"], "-"), (COLOURS["alternative"], "--"), (COLOURS["positive"], "-."))
+    for values, name, (colour, style) in zip(numbers(eigenvalues).T, names, styles, strict=True):
+        ax.semilogy(numbers(alpha), values, style, color=colour, label=name)
+    for text, place in poles.items():
+        ax.axvline(place, color="0.6", lw=1, zorder=0)
+        ax.annotate(text, (place, 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom")
+    ax.set(xlabel=r"$\alpha$, place on the curve", ylabel="eigenvalue of the Hessian")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), title="positive eigenvalue")
+    return ax
+
+
+def plot_conditions(
+    scales: Tensor, curves: Mapping[str, tuple[Tensor, Tensor, float]], ax: Axes, *, draws: Mapping[str, Tensor]
 ) -> Axes:
-    """Mean over networks as a line and their range as a band, on logarithmic axes.
+    r"""Condition number against the scale, on logarithmic axes (figure 14).
 
     Args:
-        scales: $s$.
-        values: `networks x scales`, positive.
-        ax: Where.
-        label: For the legend.
-        colour: A name of `COLOURS`.
-        marker: Of the means.
-        line: Style of the line.
+        scales: `m`.
+        curves: By label: values on the authors' grid, values minimised along the curve (both `m`), and the overlap
+            $d^\dagger e$, which is marked by a thin line.
+        ax: Where to draw.
+        draws: By label: `draws x m` values of single pairs of vectors, thin lines.
     """
-    every, c = numbers(values), COLOURS[colour]
-    ax.loglog(scales, every.mean(axis=0), line, color=c, marker=marker, ms=5, label=label, zorder=3)
-    ax.fill_between(scales, every.min(axis=0), every.max(axis=0), color=c, alpha=0.2, lw=0)
-    ax.set(xlabel="scale $s$", xticks=[0.1, 1, 10])
-    ax.set_xticklabels(["0.1", "1", "10"])
+    looks = ((COLOURS["output"], "o"), (COLOURS["channel 1"], "s"))
+    for (label, (grid, refined, overlap)), (colour, marker) in zip(curves.items(), looks, strict=False):
+        if label in draws:
+            ax.loglog(numbers(scales), numbers(draws[label]).T, color=colour, lw=0.6, alpha=0.35, zorder=1)
+        ax.loglog(numbers(scales), numbers(refined), color=colour, label=label, zorder=3)
+        ax.loglog(numbers(scales), numbers(grid), marker, color=colour, ms=3.5, mfc="none", mew=0.8, zorder=2)
+        if overlap > 0:
+            ax.axvline(overlap, color=colour, lw=0.8, ls=":", zorder=0)
+    ax.set(xlabel="scale $s$", ylabel="condition number $C(s)$", ylim=(10, 1e7))
+    ax.legend(loc="upper center", fontsize=8.5, bbox_to_anchor=(0.5, 1.2))
     return ax
 
 
-def plot_prediction(scales: Sequence[float], values: Tensor, ax: Axes, *, label: str = "theory") -> Axes:
-    """What theory says at each scale, black dashes."""
-    ax.loglog(scales, numbers(values), "--", color=COLOURS["theory"], lw=1.5, label=label, zorder=4)
+def plot_contraction(
+    steps: Sequence[int] | Tensor, runs: Mapping[str, Tensor], ax: Axes, *, theory: Mapping[str, Tensor]
+) -> Axes:
+    """Distance from an integrator against the step, per learning rate; dashes are what the eigenvalues predict."""
+    looks = ((COLOURS["output"], "-"), (COLOURS["channel 1"], "-"))
+    for (label, values), (colour, style) in zip(runs.items(), looks, strict=False):
+        ax.semilogy(numbers(steps), numbers(values), style, color=colour, label=label, lw=2.5)
+        ax.semilogy(numbers(steps), numbers(theory[label]), "--", color=COLOURS["theory"], lw=1.2)
+    ax.set(xlabel=r"training step $\tau$", ylabel="distance from the integrator")
+    ax.legend()
     return ax
 
 
-def plot_onset(rates: Sequence[float], growth: Tensor, ax: Axes, *, label: str, colour: str, marker: str) -> Axes:
-    """Growth of a small error against the learning rate, one line for each network.
-
-    Args:
-        rates: In units of $2/\\lambda_+$.
-        growth: `networks x rates`, largest loss after a kick over the loss right after it.
-        ax: Where.
-        label: For the legend, once for all lines.
-        colour: A name of `COLOURS`.
-        marker: Of the points.
-    """
-    for k, line in enumerate(numbers(growth)):
-        ax.semilogy(rates, line, marker=marker, ms=4, lw=1, color=COLOURS[colour], label=label if k == 0 else None)
-    ax.set(xlabel=r"learning rate $\eta\,/\,(2/\lambda_+)$", ylabel="growth of the loss")
+def plot_stall(steps: Tensor, losses: Tensor, asymmetry: Tensor, ax: Axes) -> Axes:
+    """A loss that rests on a saddle while rounding errors grow below it (`m` each)."""
+    shown = np.maximum(numbers(asymmetry), 1e-17)
+    ax.semilogy(numbers(steps), numbers(losses), color=COLOURS["output"], label="loss")
+    ax.semilogy(numbers(steps), shown, "--", color=COLOURS["alternative"], label="asymmetry of the weights")
+    ax.set(xlabel=r"training step $\tau$", ylabel="loss, asymmetry")
+    ax.legend(loc="lower right")
     return ax

@@ -160,7 +160,8 @@ def test_the_box_is_well_formed_and_says_the_verdict_in_words(book, id, values, 
     assert parser.open == [] and {"ledger-box", "ledger-verdict", name} <= parser.classes
     entry = load()[id]
     assert f">{judge(entry, values, {})}</span>" in markup and f'id="check-{id}"' in markup
-    assert f'href="../ledger.html#row-{id}"' in markup
+    page = "errata" if id.startswith("E") else "ledger"
+    assert f'href="../{page}.html#row-{id}"' in markup
     assert parser.seen.count("tr") == len(values) + 1
 
 

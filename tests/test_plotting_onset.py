@@ -1,4 +1,4 @@
-"""lib.plotting.curvature: what is drawn is what was handed in."""
+"""lib.plotting.onset: what is drawn is what was handed in."""
 
 import numpy as np
 import torch
