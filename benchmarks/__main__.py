@@ -8,8 +8,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import batch, clock, gradient, growth, reduced, share, sigmoid, spectra, step, time_to_loss, words
-from benchmarks import batch, clock, growth, proxy, share, step, time_to_loss
+from benchmarks import (
+    batch,
+    clock,
+    gradient,
+    growth,
+    proxy,
+    reduced,
+    share,
+    sigmoid,
+    spectra,
+    step,
+    time_to_loss,
+    words,
+)
 from benchmarks.report import Options, Report
 
 BENCHMARKS = {

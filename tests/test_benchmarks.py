@@ -6,8 +6,20 @@ import math
 import pytest
 import torch
 
-from benchmarks import batch, clock, gradient, growth, reduced, share, sigmoid, spectra, step, time_to_loss, words
-from benchmarks import batch, clock, growth, proxy, share, step, time_to_loss
+from benchmarks import (
+    batch,
+    clock,
+    gradient,
+    growth,
+    proxy,
+    reduced,
+    share,
+    sigmoid,
+    spectra,
+    step,
+    time_to_loss,
+    words,
+)
 from benchmarks.__main__ import main, parse
 from benchmarks.contenders import CONTENDERS, Contender, Disagreement, agreement, contenders
 from benchmarks.report import Options, Report, Table, Wish
@@ -149,6 +161,8 @@ def test_words():
     (table,) = words.run(Options(quick=True)).tables
     assert [row[0] for row in table.rows] == ["words", "full space", "autograd"]
     assert all(float(row[-1]) < 1e-6 for row in table.rows)
+
+
 def test_proxy():
     report = proxy.run(Options(quick=True))
     steps, scales = report.tables
