@@ -1,9 +1,9 @@
 r"""Curvature of the two-point proxy loss (paper, appendix I, with errata E10 to E12).
 
 With $a_z = h_z - z\gamma e$ and the residuals $\rho_z$ and $r_z = W a_z$ of `lib.relu.two_point`, a change V of the
-weights changes them by
+weights changes them, with $H_z = \mathrm{diag}\, H(z We)$, by
 
-$$\mathrm{d}\rho_z = z\, d^\dagger H_z V e, \qquad \mathrm{d}r_z = V a_z + z\, W H_z V e, \qquad H_z = \mathrm{diag}\, H(z We)$$
+$$\mathrm{d}\rho_z = z\, d^\dagger H_z V e, \quad \mathrm{d}r_z = V a_z + z\, W H_z V e$$
 
 and $r_z$ by $z\, V H_z V e$ in second order. All that is here follows. The step function has no derivative wherever no
 current is zero, which is almost everywhere.
@@ -36,8 +36,8 @@ def hessian(
     + \delta_{ik}\, a_{z,j} a_{z,l}
     + z \big[\delta_{jk}\, r_{z,i} H_{z,j} e_l + a_{z,j} W_{ik} H_{z,k} e_l + (ij \leftrightarrow kl)\big]$$
 
-    For a few neurons: it has n^4 entries. Arguments and errors as for `lib.relu.two_point.terms`; with `sign` only the terms
-    of z = 1 or z = -1 are summed.
+    For a few neurons: it has n^4 entries. Arguments and errors as for `lib.relu.two_point.terms`; with `sign` only the
+    terms of z = 1 or z = -1 are summed.
     """
     if sign not in (None, 1, -1):
         raise ValueError(f"sign must be 1, -1 or None, got {sign!r}")
