@@ -83,7 +83,7 @@ def train_integrator(
             29, which need neither batch nor sampler, else points in a box (equations 33 and 34).
         normalisation: Of the loss, "paper" or "authors".
         z_max: Half the edge of that box.
-        constraint: Called with the network after every step, for example `lib.dale.DaleLaw`.
+        constraint: Called with the network at the start and after every step, for example `lib.dale.DaleLaw`.
         checkpoint: File to save to and to resume from, see `lib.training.train`.
         progress: Show a progress bar.
         **start: Radius, norms, overlap and supports at the start, see `Integrator.random`.
@@ -91,6 +91,9 @@ def train_integrator(
     checks.one_of("loss", loss, ("batch", "proxy"))
     options = {"generator": generator, "dtype": place.dtype, "device": place.device}
     network = Integrator.random(n, task.D, activation=activation, trained=trained, **options, **start)
+    if constraint is not None:
+        with torch.no_grad():
+            constraint(network)
     how: dict[str, Any] = {"constraint": constraint, "checkpoint": checkpoint, "progress": progress}
     if loss == "proxy" and task.D == 1 and getattr(network.activation, "homogeneous", False):
         ends = torch.tensor([[1.0], [-1.0]], dtype=place.dtype, device=place.device)

@@ -85,6 +85,11 @@ def test_a_constraint_is_kept(rng):
         found = train_integrator(Task([0.9, 0.8]), training, n=12, batch=8, loss=loss, constraint=law, **options)
         assert found.network.W.abs().max() > 0
         assert law.obeyed(found.network.W)
+    found = train_integrator(
+        Task(0.9), Training(n_steps=0, lr=0.1), n=12, batch=8, radius=0.5, constraint=law, **options
+    )
+    assert found.network.W.abs().max() > 0  # a start from small weights obeys too
+    assert law.obeyed(found.network.W)
 
 
 def test_a_proxy_of_two_channels_is_the_sum_of_its_parts():

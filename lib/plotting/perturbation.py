@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
+from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from lib.plotting.style import COLOURS, numbers
@@ -22,8 +23,8 @@ def plot_disk(before: Tensor, after: Tensor, ax: Axes, *, radius: float) -> Axes
 
     Eigenvalues that end beyond twice the radius are drawn large; the thin arc is the unit circle.
     """
-    marks = ((before, {"mfc": "none", "mec": "0.55", "ms": 4, "mew": 0.4}, "start"),)
-    marks += ((after, {"mew": 0, "mfc": COLOURS["output"], "ms": 1.8}, "trained"),)
+    marks = ((before, {"mfc": "none", "mec": "0.55", "ms": 3, "mew": 0.4}, "start"),)
+    marks += ((after, {"mew": 0, "mfc": COLOURS["output"], "ms": 1.5}, "trained"),)
     for values, look, name in marks:
         z = numbers(values)
         bulk = z[np.abs(z) <= 2 * radius]
@@ -32,7 +33,7 @@ def plot_disk(before: Tensor, after: Tensor, ax: Axes, *, radius: float) -> Axes
     out = z[np.abs(z) > 2 * radius]
     ax.plot(np.real(out), np.imag(out), "o", ms=9, color=COLOURS["output"])
     for size, line in ((radius, {"ls": "--", "lw": 1.2, "ec": COLOURS["theory"]}), (1.0, {"lw": 0.8, "ec": "0.6"})):
-        ax.add_patch(Circle((0, 0), size, fill=False, **line))
+        ax.add_patch(Circle((0, 0), size, fill=False, zorder=3, **line))
     ax.set(xlabel=r"Re $\lambda$", ylabel=r"Im $\lambda$", aspect="equal")
     return ax
 
@@ -60,6 +61,8 @@ def plot_scaling(
         middle = np.exp(np.mean(np.log(sizes) - slope * np.log(places)))
         ax.loglog(places, middle * places**slope, "--", lw=1.2, color=COLOURS["theory"], zorder=0)
     ax.minorticks_off()
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
     ax.set_xticks(places, [f"{place:g}" for place in places])
     ax.legend()
     return ax
