@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks import (
     batch,
     clock,
+    curvature,
     gradient,
     growth,
     proxy,
@@ -36,6 +37,7 @@ BENCHMARKS = {
     "reduced": reduced.run,
     "words": words.run,
     "proxy": proxy.run,
+    "curvature": curvature.run,
 }
 
 
