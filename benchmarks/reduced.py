@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.clock import interleaved
-from benchmarks.report import Options, Report, Table, Wish
+from benchmarks.report import Cell, Options, Report, Table, Wish
 from lib.codes import Codes, random_codes
 from lib.linear.descent import descend
 from lib.linear.loss import averaged_loss
@@ -89,9 +89,11 @@ def run(options: Options) -> Report:
     drawn = {size: random_codes(size, generator=torch.Generator().manual_seed(0)) for size in sizes}
     grown = interleaved({str(size): lambda pair=pair: small(pair, many) for size, pair in drawn.items()}, rounds)
     basis = interleaved({str(size): lambda pair=pair: reduce(*pair) for size, pair in drawn.items()}, rounds)
-    rows = [(size, 1e3 * basis.seconds(str(size)), 1e6 * grown.seconds(str(size)) / many) for size in sizes]
+    by_size: list[tuple[Cell, ...]] = [
+        (size, 1e3 * basis.seconds(str(size)), 1e6 * grown.seconds(str(size)) / many) for size in sizes
+    ]
     columns = ("n", "basis, ms", "step with its share of the basis, microseconds")
-    report.tables.append(Table(f"Training in the small space, {many} steps", columns, rows))
+    report.tables.append(Table(f"Training in the small space, {many} steps", columns, by_size))
     growth = grown.ratio(str(sizes[-1]), str(sizes[0]))
     report.wishes.append(Wish(f"time at n={sizes[-1]} / time at n={sizes[0]}", 1.5, growth, " x", at_most=True))
     report.notes.append(f"All end at the same weights (largest difference {gap:.0e} after {compared} steps).")

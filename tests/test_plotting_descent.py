@@ -19,11 +19,10 @@ def ax():
 
 def test_plot_surfaces():
     ax = plt.figure().add_subplot(projection="3d")
-    path = tuple(torch.linspace(0, end, 5) for end in (1.0, -1.0, 0.2))
+    path = torch.linspace(0, 1, 5), torch.linspace(0, -1, 5), torch.linspace(0, 0.2, 5)
     assert plotting.plot_surfaces(-2.0, 2.5, {"one": path, "two": path}, ax) is ax
     assert len(ax.collections) == 3
-    names = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert names == ["one", "two"]
+    assert ax.get_legend_handles_labels()[1] == ["one", "two"]
     assert {text.get_text() for text in ax.texts} >= {"rank one", r"$\mathcal{M}_\alpha$", r"$\mathcal{M}_\beta$"}
     plt.gcf().canvas.draw()
     plt.close("all")

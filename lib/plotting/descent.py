@@ -52,9 +52,10 @@ def plot_eigenvalue_paths(paths: dict[str, Any], ax: Axes, *, decay: float) -> A
     r"""Both eigenvalues along each path (`steps x 2`, the one that tends to $\gamma$ first), in a plane."""
     for k, (name, path) in enumerate(paths.items()):
         x, y = numbers(path).T
-        style = {"color": COLOURS["output"], "ls": "-"} if k else PATHS[1]
-        ax.plot(x, y, label=name, alpha=1 - 0.6 * (k - 1) / max(len(paths) - 1, 1) if k else 1.0, **style)
-        ax.plot(x[-1], y[-1], "o", color=style["color"], ms=6)
+        colour, dashes = (COLOURS["output"], "-") if k else (COLOURS["alternative"], "--")
+        fade = 1 - 0.6 * (k - 1) / max(len(paths) - 1, 1) if k else 1.0
+        ax.plot(x, y, label=name, alpha=fade, color=colour, ls=dashes)
+        ax.plot(x[-1], y[-1], "o", color=colour, ms=6)
     ax.axvline(decay, color=COLOURS["theory"], ls="--", lw=1)
     ax.set(xlabel="first eigenvalue", ylabel="second eigenvalue")
     ax.legend()
