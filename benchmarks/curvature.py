@@ -1,7 +1,7 @@
-"""Largest curvature of the proxy loss at a trained network: how long it takes, how exact it is, how much memory it needs.
+"""Largest curvature of the proxy loss at a trained network: how long it takes, how exact it is, how much memory.
 
-The peers are Lanczos on all n^2 unknowns with products of the Hessian in closed form, and with automatic differentiation
-(double backward); accuracy is judged by all 2n + 2 eigenvalues of the small dense matrix, exact at an integrator.
+The peers are Lanczos on all n^2 unknowns with products of the Hessian in closed form, and with those of
+automatic differentiation; accuracy is judged by the small dense matrix of 2n + 2 rows, exact at an integrator.
 """
 
 import numpy as np
@@ -32,8 +32,7 @@ def lanczos(W: Tensor, at: At, automatic: bool) -> float:
     """On all n^2 unknowns, by products in closed form or by automatic differentiation."""
     n = len(W)
     free = W.clone().requires_grad_()
-    if automatic:
-        (slope,) = torch.autograd.grad(loss(free, *at), free, create_graph=True)
+    (slope,) = torch.autograd.grad(loss(free, *at), free, create_graph=True)
 
     def apply(vector: np.ndarray) -> np.ndarray:
         change = torch.from_numpy(np.ascontiguousarray(vector)).reshape(n, n)
