@@ -1,8 +1,12 @@
 """Fixtures of all tests."""
 
+import hypothesis
 import matplotlib
 import pytest
 import torch
+
+hypothesis.settings.register_profile("book", derandomize=True, deadline=None)  # the same examples in every run
+hypothesis.settings.load_profile("book")
 
 matplotlib.use("Agg")  # figures are drawn in memory; not through MPLBACKEND, which notebook kernels would inherit
 
