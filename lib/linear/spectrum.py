@@ -21,6 +21,8 @@ from lib import checks
 from lib.linear.moments import check_shapes, check_vectors
 from lib.tasks import Task
 
+SINGULAR = 1e14  # condition number of eigenvectors that are dependent within rounding
+
 
 class Modes(NamedTuple):
     """The eigenvalues of a diagonalisable W and their weights."""
@@ -38,10 +40,14 @@ def modes(W: Tensor, encoders: Tensor, decoders: Tensor) -> Modes:
         decoders: `... x n x D`.
 
     Raises:
-        ValueError: shapes that do not fit.
+        ValueError: shapes that do not fit, or eigenvectors that are linearly dependent within rounding, which also
+            happens where an eigenvalue is repeated; `clusters` can do both.
     """
     check_shapes(W, encoders, decoders)
     eigenvalues, P = torch.linalg.eig(W)
+    worst = torch.linalg.cond(P).max()
+    if not worst < SINGULAR:
+        raise ValueError(f"W must have independent eigenvectors, got some of condition number {worst.item():.0e}")
     reach = torch.linalg.solve(P, encoders.to(P))
     return Modes(eigenvalues, (P.mT @ decoders.to(P))[..., :, None] * reach[..., None, :])
 
