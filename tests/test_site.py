@@ -292,6 +292,7 @@ def test_search_finds_a_word(site, server, visit, from_disk):
     here.go(f"{base}/search.html?q=encoder")
     hit = here.tab.locator("#search-results ul.search a[href*='book/glossary.html']").first
     hit.wait_for()
+    here.tab.wait_for_load_state("networkidle")  # excerpts of all hits have come, none is broken off
     hit.click()
     here.tab.wait_for_url("**/book/glossary.html*")
     assert here.faults == []

@@ -8,7 +8,7 @@
 
   function mark() {
     document.querySelectorAll(BOXES).forEach((box) => {
-      if (box.scrollWidth > box.clientWidth + 1) {
+      if (box.scrollWidth > box.clientWidth) {
         box.tabIndex = 0;
       } else {
         box.removeAttribute("tabindex");
@@ -20,6 +20,8 @@
     mark();
     const MathJax = window.MathJax;
     if (MathJax && MathJax.startup && MathJax.startup.promise) MathJax.startup.promise.then(mark);
+    document.fonts.addEventListener("loadingdone", mark); // letters may get wider
+    document.fonts.ready.then(mark);
     window.addEventListener("resize", mark);
   }
 
