@@ -8,9 +8,11 @@ import platform
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 from sweeping import check_folder, notebook, wait_until
 
@@ -70,11 +72,20 @@ def slurm(tmp_path_factory):
         wait_until(lambda: "idle" in said("sinfo", "-h", "-o", "%t"))
         yield folder
     finally:
+        said("scancel", "--full", "--user", str(os.getuid()))
         below = [child for daemon in daemons for child in descendants(daemon.pid)]
+        below += [p for p in psutil.process_iter(["name"]) if p.info["name"] == "slurmstepd" and belongs(p, folder)]
         for daemon in reversed(daemons):
             daemon.kill()
             daemon.wait()
         end(below)
+
+
+def belongs(process: psutil.Process, folder: Path) -> bool:
+    """Whether a process, which has no parent any more, is one of this cluster."""
+    with suppress(psutil.Error):
+        return process.environ().get("SLURM_CONF") == str(folder / "slurm.conf")
+    return False
 
 
 def said(*command: str) -> str:

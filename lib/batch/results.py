@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from lib.batch import store
 from lib.batch.files import Experiment, SweepFile
@@ -59,6 +58,8 @@ def combine(row: str, how: dict[str, str], found: list[dict[str, Any]], experime
 
     Its parameters are those that all runs share; a varied seed becomes the first one, and `seeds` counts the runs.
     """
+    import pandas as pd  # which half of the commands can do without
+
     values: list[dict[str, float]] = []
     for record in found:
         contents = [content for content in record["records"] if content["name"] == row]
