@@ -33,6 +33,7 @@ from lib import (
     points,
     proxies,
     recipes,
+    robustness,
     samplers,
     saturation,
     selectivity,
@@ -435,6 +436,9 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "analysis.handovers": lambda t: analysis.handovers(t(B, T, N), t(B, T)),
     "analysis.cosines": lambda t: analysis.cosines(t(B, T, N), t(N)),
     "analysis.current_ratios": lambda t: analysis.current_ratios(t(N, N), t(N, 2), t(B, T, N)),
+    "robustness.run_noisy": lambda t: list(robustness.run_noisy(t.networks["relu", 2], t(B, T, 2), t(B, T, N))),
+    "robustness.silenced": lambda t: robustness.silenced(t.networks["relu", 2], t(N, dtype=torch.bool)).W,
+    "robustness.rounded": lambda t: robustness.rounded(t.networks["relu", 2], 4).W,
     "torch_rnn.to_torch": lambda t: list(torch_rnn.to_torch(t.networks["relu", 2])),
     "torch_rnn.from_torch": lambda t: torch_rnn.from_torch(*torch_rnn.to_torch(t.networks["tanh", 2])),
     "torch_rnn.TorchNetwork.outputs": lambda t: torch_rnn.to_torch(t.networks["relu", 2]).outputs(t(B, T, 2)),
@@ -484,7 +488,7 @@ EXEMPT = {
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"
         " codes.channel_supports samplers.MonteCarlo.draw samplers.Antithetic.draw samplers.Sobol.draw"
         " points.UniformPoints.draw points.SobolPoints.draw points.Strata.draw points.Grid.draw"
-        " chance.sampled"
+        " chance.sampled robustness.random_silence"
     ),
     "records, too": (
         " codes.Supports coordinates.LinearMap coordinates.Prediction logistic.LogisticFit"
@@ -495,6 +499,7 @@ EXEMPT = {
     ),
     "solved by scipy on the CPU": "linear.flow.flow",
     "computes on the CPU, by scipy": "linear.spectrum.clusters linear.spectrum.shortfall linear.fitting.fit",
+    "ends when its sum has converged, by its numbers": "robustness.noise_gain",
     "losses are kept on the CPU": "training.History.steps_to",
     "describes a curve in plain numbers": "linear.curvature.valley",
     "needs gradients or numbers: on meta and on a GPU below": (

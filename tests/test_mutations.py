@@ -52,6 +52,18 @@ class Fault(NamedTuple):
 
 
 FAULTS = {
+    "noise is amplified by the transpose of the weights": Fault(
+        "robustness.py",
+        "rows = (rows * slopes[:, None]) @ W",
+        "rows = (rows * slopes[:, None]) @ W.T",
+        "test_robustness.py::test_gain_predicts_the_spread_of_outputs",
+    ),
+    "silent neurons are still read out": Fault(
+        "robustness.py",
+        "network.decoders * keep[:, None]",
+        "network.decoders",
+        "test_robustness.py::test_silent_neurons_can_be_cut_out",
+    ),
     "a term of the proxy loss's gradient is missing": Fault(
         "relu/two_point.py",
         "times(W.mT, r)) - gamma * r",

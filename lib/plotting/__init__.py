@@ -31,6 +31,7 @@ from lib.plotting.representation import (
     plot_population_histograms,
     plot_singular_values,
 )
+from lib.plotting.robustness import plot_disturbance
 from lib.plotting.saturation import (
     plot_activity_histogram,
     plot_condition_residuals,
@@ -68,6 +69,7 @@ __all__ = [
     "plot_decay",
     "plot_direction",
     "plot_disk",
+    "plot_disturbance",
     "plot_eigenvalue_paths",
     "plot_eigenvalues",
     "plot_error_growth",
