@@ -6,10 +6,14 @@ slopes stay what they are, the output has the variance of the noise times the ga
 integrator of rank one the sum has two terms, $|d|^2 + |W^\dagger d|^2/(1-\gamma^2)$.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from lib import checks
+from lib.analysis import relative_error
 from lib.networks import Integrator, Trajectory
 from lib.signals import normal
 
@@ -114,6 +118,78 @@ def random_silence(n: int, fraction: float, *, generator: torch.Generator) -> Te
     silent = torch.zeros(n, dtype=torch.bool)
     silent[order[: round(fraction * n)]] = True
     return silent
+
+
+class NoiseChanges(NamedTuple):
+    """How far noise moves the outputs, relative to their size, at K levels."""
+
+    found: Tensor  # K
+    predicted: Tensor  # K, by `noise_gain` at states along the sequences
+
+
+def noise_changes(
+    network: Integrator, x: Tensor, levels: Sequence[float], *, generator: torch.Generator
+) -> NoiseChanges:
+    """Change of the outputs on `B x T x D` inputs by white noise, the same but for its K sizes.
+
+    Args:
+        network: D channels.
+        x: Inputs of at least 51 steps.
+        levels: Standard deviations of the noise over the rms state.
+        generator: Draws the noise, on the CPU.
+
+    Raises:
+        ValueError: sequences that are too short.
+    """
+    checks.whole("T, the length of x,", x.shape[1], 51)
+    run = network.run(x)
+    rms = network.states(run.currents).square().mean().sqrt()
+    noise = rms * normal(*x.shape[:2], network.n, generator=generator).to(x)
+    found = [change(run_noisy(network, x, level * noise).outputs, run.outputs) for level in levels]
+    gain = noise_gain(network, run.currents[:, 50::50].flatten(0, 1)).mean(dim=0).sqrt()  # D
+    size = run.outputs.square().mean(dim=(0, 1)).sqrt()
+    slope = (rms * gain / size).mean()
+    return NoiseChanges(torch.stack(found), slope * torch.tensor(levels).to(slope))
+
+
+def silence_changes(
+    network: Integrator,
+    x: Tensor,
+    fractions: Sequence[float],
+    *,
+    draws: int,
+    generator: torch.Generator,
+    compensated: bool = False,
+) -> Tensor:
+    """Change of the outputs on `B x T x D` inputs if fractions p of the neurons are silent, `draws x K`.
+
+    Args:
+        network: D channels.
+        x: Inputs.
+        fractions: K numbers between 0 and 1.
+        draws: Choices of the silent neurons for each fraction.
+        generator: Draws the choices, on the CPU.
+        compensated: Whether all weights are multiplied by 1/(1 - p).
+    """
+    before = network.run(x).outputs
+    changes = []
+    for _ in range(checks.whole("draws", draws, 1)):
+        for p in fractions:
+            silent = random_silence(network.n, p, generator=generator).to(network.W.device)
+            after = silenced(network, silent, gain=1 / (1 - p) if compensated else 1.0).run(x).outputs
+            changes.append(change(after, before))
+    return torch.stack(changes).view(draws, len(fractions))
+
+
+def rounding_changes(network: Integrator, x: Tensor, bits: Sequence[int]) -> Tensor:
+    """Change of the outputs on `B x T x D` inputs if the weights have K numbers of bits."""
+    before = network.run(x).outputs
+    return torch.stack([change(rounded(network, b).run(x).outputs, before) for b in bits])
+
+
+def change(after: Tensor, before: Tensor) -> Tensor:
+    """Rms distance of outputs over their rms size, `B x T x D`, mean over channels."""
+    return relative_error(after, before).mean()
 
 
 def _with(network: Integrator, W: Tensor, decoders: Tensor) -> Integrator:

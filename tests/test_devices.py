@@ -439,6 +439,8 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "robustness.run_noisy": lambda t: list(robustness.run_noisy(t.networks["relu", 2], t(B, T, 2), t(B, T, N))),
     "robustness.silenced": lambda t: robustness.silenced(t.networks["relu", 2], t(N, dtype=torch.bool)).W,
     "robustness.rounded": lambda t: robustness.rounded(t.networks["relu", 2], 4).W,
+    "robustness.rounding_changes": lambda t: robustness.rounding_changes(t.networks["relu", 2], t(B, T, 2), [3, 4]),
+    "robustness.change": lambda t: robustness.change(t(B, T, 2), t(B, T, 2)),
     "torch_rnn.to_torch": lambda t: list(torch_rnn.to_torch(t.networks["relu", 2])),
     "torch_rnn.from_torch": lambda t: torch_rnn.from_torch(*torch_rnn.to_torch(t.networks["tanh", 2])),
     "torch_rnn.TorchNetwork.outputs": lambda t: torch_rnn.to_torch(t.networks["relu", 2]).outputs(t(B, T, 2)),
@@ -488,18 +490,18 @@ EXEMPT = {
         "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"
         " codes.channel_supports samplers.MonteCarlo.draw samplers.Antithetic.draw samplers.Sobol.draw"
         " points.UniformPoints.draw points.SobolPoints.draw points.Strata.draw points.Grid.draw"
-        " chance.sampled robustness.random_silence"
+        " chance.sampled robustness.random_silence robustness.silence_changes"
     ),
     "records, too": (
         " codes.Supports coordinates.LinearMap coordinates.Prediction logistic.LogisticFit"
-        " proxies.Terms dale.Modes chance.Chance heads.Accuracy"
+        " robustness.NoiseChanges proxies.Terms dale.Modes chance.Chance heads.Accuracy"
     ),
     "looks at ranks, or searches with scipy: of single networks, on the CPU": (
         "linear.channels.minimal_neurons linear.channels.minimal_directions linear.channels.best_residual"
     ),
     "solved by scipy on the CPU": "linear.flow.flow",
     "computes on the CPU, by scipy": "linear.spectrum.clusters linear.spectrum.shortfall linear.fitting.fit",
-    "ends when its sum has converged, by its numbers": "robustness.noise_gain",
+    "ends when its sum has converged, by its numbers": "robustness.noise_gain robustness.noise_changes",
     "losses are kept on the CPU": "training.History.steps_to",
     "describes a curve in plain numbers": "linear.curvature.valley",
     "needs gradients or numbers: on meta and on a GPU below": (

@@ -8,9 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.activations import Linear, ReLU
+from lib.analysis import relative_error
 from lib.linear.channels import integrator
 from lib.networks import Integrator
-from lib.robustness import noise_gain, random_silence, rounded, run_noisy, silenced
+from lib.robustness import (
+    noise_changes,
+    noise_gain,
+    random_silence,
+    rounded,
+    rounding_changes,
+    run_noisy,
+    silence_changes,
+    silenced,
+)
 from lib.tasks import Task
 
 FEW = settings(deadline=None, derandomize=True, max_examples=30)
@@ -129,3 +139,23 @@ def test_rounding_of_zeros_and_too_few_bits():
     assert rounded(network, 2).W.abs().max() == 0
     with pytest.raises(ValueError, match="bits must be an integer of at least 2"):
         rounded(network, 1)
+
+
+def test_changes_are_those_of_single_calls(network, rng):
+    """Each helper repeats what its parts do; the noise prediction is the gain in units of the outputs."""
+    x = randn(2, 60, 2, rng=rng)
+    before = network.run(x).outputs
+    found = rounding_changes(network, x, [4, 6])
+    torch.testing.assert_close(found[1], relative_error(rounded(network, 6).run(x).outputs, before).mean())
+    silent = random_silence(12, 0.25, generator=torch.Generator().manual_seed(3))
+    after = silenced(network, silent, gain=4 / 3).run(x).outputs
+    options = {"draws": 1, "generator": torch.Generator().manual_seed(3)}
+    changes = silence_changes(network, x, [0.25], compensated=True, **options)
+    torch.testing.assert_close(changes, relative_error(after, before).mean()[None, None])
+    small = noise_changes(network, x, [1e-6, 2e-6], generator=rng)
+    torch.testing.assert_close(
+        small.found[1] / small.found[0], torch.tensor(2.0, dtype=torch.float64), rtol=1e-3, atol=0
+    )
+    torch.testing.assert_close(small.predicted[1], 2 * small.predicted[0])
+    with pytest.raises(ValueError, match="T, the length of x, must be an integer of at least 51"):
+        noise_changes(network, x[:, :20], [0.1], generator=rng)
