@@ -63,7 +63,7 @@ def test_tiles_are_ordered_by_section_and_kind(book, measured):
 def test_the_scoreboard_shows_what_score_counts(book, measured, shown):
     scoreboard()
     (text, html), counts = shown[0], score()
-    assert f"reproduced {counts['rows']['reproduced']}" in text
+    assert f"rows: {counts['rows']['reproduced']} reproduced, " in text
     assert len(html.find_all("table")) == 2
 
 
