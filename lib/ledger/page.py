@@ -1,6 +1,7 @@
-"""Writes `book/ledger.md` (every row with its verdict) and `book/errata.md` (every mistake); the same data as JSON.
+"""Writes `book/ledger.md` (every row with its verdict), `book/errata.md` (every mistake) and `book/figures.md`.
 
-The pages are a function of the ledger file, the committed notebooks and the result files: no date, no chance.
+The pages are a function of the ledger file, the committed notebooks and the result files: no date, no chance. `data`
+gives the same as JSON.
 Each entry is a card that readers can link to as `ledger.html#row-F3A` or `errata.html#row-E4`, and chapters as
 ``{ref}`F3A <row-F3A>` ``.
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import notebooks
+from lib.ledger import figures
 from lib.ledger.display import chip, label, listed, note, printed, verdict_class
 from lib.ledger.rows import Erratum, Row, load
 from lib.ledger.verdicts import ERRATUM_VERDICTS, ROW_VERDICTS, Measured, gather, verdict
@@ -64,14 +66,20 @@ there by a number, which has to lie in the interval that stands here.
 
 
 def write(book: str | os.PathLike[str] | None = None) -> list[Path]:
-    """Write `ledger.md` and `errata.md` into the book folder; returns those whose text has changed."""
+    """Write the pages into the book folder; returns those whose text has changed."""
     folder = notebooks.book_folder(book)
     changed = []
-    for path, text in ((folder / "ledger.md", render(book)), (folder / "errata.md", render_errata(book))):
+    for name, text in texts(book).items():
+        path = folder / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             _replace(path, text)
             changed.append(path)
     return changed
+
+
+def texts(book: str | os.PathLike[str] | None = None) -> dict[str, str]:
+    """MyST texts of all pages, by file name."""
+    return {"ledger.md": render(book), "errata.md": render_errata(book), "figures.md": figures.render(book)}
 
 
 def render(book: str | os.PathLike[str] | None = None) -> str:
