@@ -12,6 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
+from zipfile import ZipFile
 
 import pytest
 import yaml
@@ -195,6 +196,27 @@ def test_no_page_tells_where_it_was_built(site):
         if file.suffix in (".html", ".js", ".json") and str(ROOT) in file.read_text(errors="replace")
     ]
     assert not told
+
+
+def test_all_notebooks_can_be_downloaded_at_once(site):
+    link = soup(site, "book/guide/downloads").select_one("a[download][href$='notebooks.zip']")
+    assert link is not None
+    with ZipFile(site / "book" / "guide" / str(link["href"])) as packed:
+        assert [name for name in packed.namelist() if name.endswith(".ipynb")] == sorted(
+            f"notebooks/{page}.ipynb" for page in chapters() if (ROOT / f"{page}.ipynb").exists()
+        )
+
+
+def test_nothing_is_launched_on_other_machines(site):
+    """Colab, Binder and their like are off until somebody names a public repository in `_config.yml`."""
+    told = [
+        (page, host)
+        for page in PAGES
+        for host in ("mybinder.org", "colab.research.google.com", "jupyterhub", "thebe")
+        if host in (site / f"{page}.html").read_text()
+    ]
+    assert not told
+    assert not [page for page in PAGES if soup(site, page).select(".dropdown-launch-buttons")]
 
 
 def test_mathjax_comes_with_its_licence(site):

@@ -154,14 +154,14 @@ def listing_html(lines: Iterable[tuple[Row, str, str]], name: str, *, root: str)
     found = list(lines)
     reasons = any(remark for *_, remark in found)
     body = "".join(
-        f'<tr class="{verdict_class(verdict)}"><th scope="row">{_link(row, root)}</th>'
+        f'<tr class="{verdict_class(verdict)}"><th scope="row">{_link(row, root)}<br>'
+        f'<span class="ledger-verdict">{verdict}</span></th>'
         f'<td class="ledger-claim tex2jax_process">{markup(row.claim)}</td>'
-        f'<td><span class="ledger-verdict">{verdict}</span></td>'
         + (f'<td class="ledger-note tex2jax_process">{markup(remark)}</td>' if reasons else "")
         + "</tr>"
         for row, verdict, remark in found
     )
-    columns = ("row", "claim", "verdict", "why")[: 4 if reasons else 3]
+    columns = ("row", "claim", "why")[: 3 if reasons else 2]
     heads = "".join(f'<th scope="col">{head}</th>' for head in columns)
     caption = f"<caption>{len(found)} rows: {name}</caption>"
     return (

@@ -76,11 +76,11 @@ def test_a_listing_gives_reasons(book, measured, shown):
         "T1-c: differs (The optimiser decides it.)",
     ]
     assert [link["href"] for link in html.find_all("a")] == ["ledger.html#row-F3A", "ledger.html#row-T1-c"]
-    assert [cell.get_text() for cell in html.select("thead th")] == ["row", "claim", "verdict", "why"]
+    assert [cell.get_text() for cell in html.select("thead th")] == ["row", "claim", "why"]
     listing("not run")
     text, html = shown[1]
     assert text.splitlines() == ["not run: 1", "C35: not run"]
-    assert len(html.select("thead th")) == 3  # nothing to say in a column of reasons
+    assert len(html.select("thead th")) == 2  # nothing to say in a column of reasons
     listing("reproduced (loose)")
     assert shown[2][0] == "reproduced (loose): 0" and not shown[2][1].find("tbody")
     with pytest.raises(LedgerError, match=r"expected verdicts among reproduced, .* got shown"):
