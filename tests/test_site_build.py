@@ -222,3 +222,21 @@ def test_the_archive_holds_the_notebooks_as_they_are(sound):
         assert packed.namelist() == ["notebooks/README.txt", "notebooks/book/show.ipynb"]
         source = second.html.parents[1] / "book" / "show.ipynb"
         assert packed.read("notebooks/book/show.ipynb") == source.read_bytes()
+
+
+def test_launch_buttons_appear_when_they_are_turned_on_as_the_configuration_says(tmp_path):
+    folder = toy_book(tmp_path, {"index": "# Index\n\nSound.\n"}, notebooks=("show",))
+    write_notebook(folder, "show", "# Show", image=DOT, alt=ALT)
+    text = (folder / "_config.yml").read_text()
+    hosts = {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.research.google.com"}
+    for key, address in {**hosts, "  url": "https://github.com/someone/integrators"}.items():
+        assert text.count(f'{key}: ""') == 1
+        text = text.replace(f'{key}: ""', f"{key}: {address}")
+    (folder / "_config.yml").write_text(text)
+    built = build(folder)
+    assert built.code == 0, built.trouble()
+    links = [str(link["href"]) for link in read(built.html, "show").select(".dropdown-launch-buttons a[href]")]
+    assert links == [
+        "https://mybinder.org/v2/gh/someone/integrators/main?urlpath=lab/tree/book/show.ipynb",
+        "https://colab.research.google.com/github/someone/integrators/blob/main/book/show.ipynb",
+    ]

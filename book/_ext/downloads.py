@@ -13,9 +13,9 @@ from sphinx.util.typing import ExtensionMetadata
 ARCHIVE = "notebooks.zip"
 DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that the format knows
 README = """\
-The notebooks of "Manifold integrators", with their outputs. Any Jupyter opens them. To run them, put them back into the
-project's folder: they use its package `lib`, the ledger and the committed results. Text and figures are under CC BY 4.0,
-code under BSD-3-Clause.
+The notebooks of "Manifold integrators", with their outputs. Any Jupyter opens them. To run them, put them back into
+the project's folder: they use its package `lib`, the ledger and the committed results. Text and figures are under
+CC BY 4.0, code under BSD-3-Clause.
 """
 
 
