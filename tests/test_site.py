@@ -240,6 +240,11 @@ RAW_TEX = r"""(() => {
 """Signs of formulas that were not typeset."""
 
 
+WITHOUT_PREVIEW = """["term", "equation", "row", "check", "fig"].flatMap((kind) =>
+    [...document.querySelectorAll(`article a[href*="#${kind}-"]:not(.headerlink, .has-preview)`)].map((a) => a.href))"""
+"""Links to terms, equations, rows, checks and figures that show nothing when they are pointed at."""
+
+
 def violations(tab) -> list[tuple[str, list[str]]]:
     """Return the rules of WCAG 2 A and AA that a page breaks, with the elements that do."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
@@ -257,6 +262,7 @@ def test_a_page_read_from_disk_in_the_dark(site, visit, page):
     assert tab.locator("mjx-container").count() >= len(formulas)
     assert tab.locator("mjx-merror").count() == 0
     assert tab.evaluate(RAW_TEX) == []
+    assert tab.evaluate(WITHOUT_PREVIEW) == []
     assert violations(tab) == []
 
 
@@ -325,9 +331,11 @@ def test_search_finds_a_word(site, server, visit, from_disk):
     [
         ("a[href*='#term-']", "dd"),
         ("a.reference[href*='#equation-']", "mjx-container"),
-        ("a[href*='#row-']", ".ledger-id"),
+        ("a[href*='ledger.html#row-']", ".ledger-id"),
+        ("a[href*='errata.html#row-']", ".ledger-id"),
+        ("a[href*='#check-']", ".ledger-verdict"),
     ],
-    ids=["term", "equation", "row"],
+    ids=["term", "equation", "row", "erratum", "check"],
 )
 def test_a_reference_previews_its_target(site, visit, target, shows):
     here = visit()
