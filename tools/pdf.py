@@ -66,7 +66,7 @@ def moved(page: str, article: Tag, site: Path, pages: set[str], base: Path) -> T
     for level in (5, 4, 3, 2, 1):  # below the name of the part
         for heading in article.find_all(f"h{level}"):
             heading.name = f"h{level + 1}"
-            heading["class"] = [*heading.get_attribute_list("class"), f"h{level}"]
+            heading["class"] = f"h{level}"
     return article
 
 

@@ -84,8 +84,11 @@ def listing(*verdicts: str) -> None:
     """
     if unknown := [v for v in verdicts if v not in ROW_VERDICTS]:
         raise LedgerError(f"expected verdicts among {', '.join(ROW_VERDICTS)}, got {', '.join(unknown)}")
-    chosen = [o for o in outcomes().values() if isinstance(o.entry, Row) and o.verdict in verdicts]
-    lines = [(o.entry, o.verdict, display.note(o.entry, o.verdict, o.conditions)) for o in chosen]
+    lines = [
+        (row, result, display.note(row, result, conditions))
+        for row, result, conditions in outcomes().values()
+        if isinstance(row, Row) and result in verdicts
+    ]
     name = " or ".join(verdicts)
     show(display.listing_text(lines, name), display.listing_html(lines, name, root=_root()))
 
