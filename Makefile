@@ -8,7 +8,7 @@ TOOK = $$(( $$(date +%s) - $(START) )) s
 JOBS = $(if $(J),-j $(J))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book html test test-slurm lint smoke lab run bench lock clean distclean
+.PHONY: help setup book html pdf test test-slurm lint smoke lab run bench lock clean distclean
 
 help: ## list these commands
 	@echo "make COMMAND, where COMMAND is one of"
@@ -26,6 +26,9 @@ book: setup ## execute every chapter that has changed, then render the site
 html: setup ## render the site from the committed outputs, without executing anything
 	@python tools/render.py
 	@echo "The book is at _build/html/index.html ($(TOOK))"
+
+pdf: html ## print the rendered site as one PDF, _build/book.pdf (needs Chromium)
+	@python tools/pdf.py
 
 test: ## everything that is checked: style, types, unit tests, all notebooks, the site
 	@tools/setup.sh --browser

@@ -104,3 +104,31 @@ def test_the_citation_names_the_paper_and_its_two_authors():
     assert [set(author) for author in citation["authors"]] == [{"name"}]  # an entity, not a person
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert citation["version"] == version
+
+
+def test_the_citation_file_obeys_its_format():
+    """What version 1.2.0 of the Citation File Format asks of the parts that are used here."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    optional = {"abstract", "type", "version", "license", "keywords", "references", "date-released", "repository-code"}
+    assert (
+        {"cff-version", "message", "title", "authors"}
+        <= citation.keys()
+        <= {
+            *("cff-version", "message", "title", "authors"),
+            *optional,
+        }
+    )
+    assert citation["cff-version"] == "1.2.0" and citation["type"] in ("software", "dataset")
+    assert set(citation["license"]) == {"BSD-3-Clause", "CC-BY-4.0"}
+    texts = [citation[key] for key in ("message", "title", "abstract", "version")] + citation["keywords"]
+    assert all(isinstance(text, str) and text.strip() for text in texts)
+    assert len(set(citation["keywords"])) == len(citation["keywords"])
+    for reference in citation["references"]:
+        assert {"type", "title", "authors"} <= reference.keys()
+        assert re.fullmatch(r"10\.\d{4,9}/\S+", reference["doi"])
+        assert {type(reference[key]) for key in ("year", "start", "end")} == {int} and isinstance(
+            reference["issue"], str
+        )
+        for identifier in reference["identifiers"]:
+            assert {"type", "value"} <= identifier.keys() <= {"type", "value", "description"}
+            assert identifier["type"] in ("doi", "url", "swh", "other")

@@ -12,6 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
+from zipfile import ZipFile
 
 import pytest
 import yaml
@@ -197,6 +198,27 @@ def test_no_page_tells_where_it_was_built(site):
     assert not told
 
 
+def test_all_notebooks_can_be_downloaded_at_once(site):
+    link = soup(site, "book/guide/downloads").select_one("a[download][href$='notebooks.zip']")
+    assert link is not None
+    with ZipFile(site / "book" / "guide" / str(link["href"])) as packed:
+        assert [name for name in packed.namelist() if name.endswith(".ipynb")] == sorted(
+            f"notebooks/{page}.ipynb" for page in chapters() if (ROOT / f"{page}.ipynb").exists()
+        )
+
+
+def test_nothing_is_launched_on_other_machines(site):
+    """Colab, Binder and their like are off until somebody names a public repository in `_config.yml`."""
+    told = [
+        (page, host)
+        for page in PAGES
+        for host in ("mybinder.org", "colab.research.google.com", "jupyterhub", "thebe")
+        if host in (site / f"{page}.html").read_text()
+    ]
+    assert not told
+    assert not [page for page in PAGES if soup(site, page).select(".dropdown-launch-buttons")]
+
+
 def test_mathjax_comes_with_its_licence(site):
     assert (site / "_static" / "mathjax" / "LICENSE").stat().st_size > 1000
 
@@ -218,6 +240,11 @@ RAW_TEX = r"""(() => {
 """Signs of formulas that were not typeset."""
 
 
+WITHOUT_PREVIEW = """["term", "equation", "row", "check", "fig"].flatMap((kind) =>
+    [...document.querySelectorAll(`article a[href*="#${kind}-"]:not(.headerlink, .has-preview)`)].map((a) => a.href))"""
+"""Links to terms, equations, rows, checks and figures that show nothing when they are pointed at."""
+
+
 def violations(tab) -> list[tuple[str, list[str]]]:
     """Return the rules of WCAG 2 A and AA that a page breaks, with the elements that do."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
@@ -235,6 +262,7 @@ def test_a_page_read_from_disk_in_the_dark(site, visit, page):
     assert tab.locator("mjx-container").count() >= len(formulas)
     assert tab.locator("mjx-merror").count() == 0
     assert tab.evaluate(RAW_TEX) == []
+    assert tab.evaluate(WITHOUT_PREVIEW) == []
     assert violations(tab) == []
 
 
@@ -303,9 +331,11 @@ def test_search_finds_a_word(site, server, visit, from_disk):
     [
         ("a[href*='#term-']", "dd"),
         ("a.reference[href*='#equation-']", "mjx-container"),
-        ("a[href*='#row-']", ".ledger-id"),
+        ("a[href*='ledger.html#row-']", ".ledger-id"),
+        ("a[href*='errata.html#row-']", ".ledger-id"),
+        ("a[href*='#check-']", ".ledger-verdict"),
     ],
-    ids=["term", "equation", "row"],
+    ids=["term", "equation", "row", "erratum", "check"],
 )
 def test_a_reference_previews_its_target(site, visit, target, shows):
     here = visit()

@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from bs4 import BeautifulSoup
 from building import ROOT, build, toy_book, write_notebook, write_page
 
 sys.path.append(str(ROOT / "book" / "_ext"))
+from downloads import ARCHIVE, archive  # noqa: E402
 from offline_mathjax import PARTS, mathjax_folder  # noqa: E402
 from page_checks import image_faults, inner_links, preview  # noqa: E402
 from paper_equations import PaperMath, number_labels, paper_number  # noqa: E402
@@ -70,6 +72,17 @@ def test_inner_links_are_resolved_from_their_page_and_foreign_ones_left_alone():
     page = '<a href="../ledger.html#row-F3A"/><a href="#here"/><a href="https://x.org/y.html"/><a href="mailto:x"/>'
     expected = {("book/ledger.html", "row-F3A"), ("book/nonlinear/representation.html", "here")}
     assert inner_links(BeautifulSoup(page, "html.parser"), "book/nonlinear/representation") == expected
+
+
+def test_an_archive_depends_on_its_files_alone(tmp_path):
+    files = {"b.txt": b"two", "a.txt": b"one" * 1000}
+    for name, order in (("first", 1), ("second", -1)):
+        archive(dict(list(files.items())[::order]), tmp_path / "new" / name)
+    assert (tmp_path / "new" / "first").read_bytes() == (tmp_path / "new" / "second").read_bytes()
+    with ZipFile(tmp_path / "new" / "first") as packed:
+        assert packed.namelist() == ["a.txt", "b.txt"] and packed.testzip() is None
+        assert {name: packed.read(name) for name in files} == files
+        assert packed.getinfo("a.txt").external_attr >> 16 == 0o644
 
 
 def test_the_preview_of_a_table_row_stands_without_its_table():
@@ -201,3 +214,29 @@ def test_a_link_in_raw_html_previews_its_target(sound):
     _, second = sound
     script = (second.html / "_static" / "tippy" / "book" / "a.previews.js").read_text()
     assert "show.html#check-F3A" in script and "It holds." in script
+
+
+def test_the_archive_holds_the_notebooks_as_they_are(sound):
+    _, second = sound
+    with ZipFile(second.html / "_static" / ARCHIVE) as packed:
+        assert packed.namelist() == ["notebooks/README.txt", "notebooks/book/show.ipynb"]
+        source = second.html.parents[1] / "book" / "show.ipynb"
+        assert packed.read("notebooks/book/show.ipynb") == source.read_bytes()
+
+
+def test_launch_buttons_appear_when_they_are_turned_on_as_the_configuration_says(tmp_path):
+    folder = toy_book(tmp_path, {"index": "# Index\n\nSound.\n"}, notebooks=("show",))
+    write_notebook(folder, "show", "# Show", image=DOT, alt=ALT)
+    text = (folder / "_config.yml").read_text()
+    hosts = {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.research.google.com"}
+    for key, address in {**hosts, "  url": "https://github.com/someone/integrators"}.items():
+        assert text.count(f'{key}: ""') == 1
+        text = text.replace(f'{key}: ""', f"{key}: {address}")
+    (folder / "_config.yml").write_text(text)
+    built = build(folder)
+    assert built.code == 0, built.trouble()
+    links = [str(link["href"]) for link in read(built.html, "show").select(".dropdown-launch-buttons a[href]")]
+    assert links == [
+        "https://mybinder.org/v2/gh/someone/integrators/main?urlpath=lab/tree/book/show.ipynb",
+        "https://colab.research.google.com/github/someone/integrators/blob/main/book/show.ipynb",
+    ]

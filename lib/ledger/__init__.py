@@ -1,15 +1,16 @@
 """The ledger: every figure panel, table cell, equation and claim of the paper, and whether it was reproduced.
 
 In a notebook, `check("F3A", value)` records a value and judges it by the criterion in `book/ledger.yml`, and
-`summary()` closes the chapter. `python -m lib.ledger` prints the whole ledger or writes its page.
+`summary()` closes the chapter. `listing` and `evidence` show what all chapters together say. `python -m lib.ledger`
+prints the whole ledger or writes its pages.
 """
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from lib.ledger import display
+from lib.ledger.overview import Outcome, evidence, listing, outcomes, score, scoreboard
 from lib.ledger.rows import Erratum, Interval, Ledger, LedgerError, Printed, Row, load
 from lib.ledger.verdicts import (
     ERRATUM_VERDICTS,
@@ -30,13 +31,17 @@ __all__ = [
     "Ledger",
     "LedgerError",
     "Measured",
+    "Outcome",
     "Printed",
     "Row",
     "check",
+    "evidence",
     "gather",
     "judge",
+    "listing",
     "load",
     "measures",
+    "outcomes",
     "score",
     "scoreboard",
     "summary",
@@ -97,28 +102,6 @@ def summary() -> None:
     lines |= {entry.id: (entry, verdict(entry, None), "") for entry in unchecked}
     ordered = [lines[id] for id in ledger if id in lines]
     show(display.summary_text(ordered), display.summary_html(ordered))
-
-
-def score(book: str | os.PathLike[str] | None = None) -> dict[str, dict[str, int]]:
-    """How many rows and errata have which verdict, from what is committed.
-
-    Returns:
-        `{"rows": {verdict: count}, "errata": {verdict: count}}`, every verdict present.
-    """
-    ledger = load(book)
-    found = gather(ledger, book)
-    counts = {"rows": dict.fromkeys(ROW_VERDICTS, 0), "errata": dict.fromkeys(ERRATUM_VERDICTS, 0)}
-    for part, entries in (("rows", ledger.rows), ("errata", ledger.errata)):
-        for id, entry in entries.items():
-            counts[part][verdict(entry, found.get(id))] += 1
-    return counts
-
-
-def scoreboard() -> None:
-    """Show the counts of `score` as two small tables: rows of the paper, and errata."""
-    run = current()
-    counts = score(run.book if run else None)
-    show(display.score_text(counts), display.score_html(counts))
 
 
 def _ledger() -> Ledger:

@@ -16,13 +16,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--book", help="folder with ledger.yml and the chapters (default: the book of this project)")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--json", action="store_true", help="print every row and erratum with verdict and value")
-    what.add_argument("--page", action="store_true", help="write ledger.md and errata.md into the book folder")
+    what.add_argument("--page", action="store_true", help="write ledger.md, errata.md and figures.md")
     what.add_argument("--score", action="store_true", help="print how many rows have which verdict")
     options = parser.parse_args(arguments)
     try:
         if options.page:
             changed = page.write(options.book)
-            print("\n".join(f"{path}: written" for path in changed) or "ledger.md and errata.md are up to date")
+            print("\n".join(f"{path}: written" for path in changed) or "the pages are up to date")
         else:
             result = score(options.book) if options.score else page.data(options.book)
             print(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))

@@ -100,8 +100,7 @@ def box_html(
     remark = note(entry, verdict, conditions)
     name = f'<span class="ledger-id">{entry.id}</span>'
     if chapter:
-        page = "ledger" if isinstance(entry, Row) else "errata"
-        name = f'<a class="ledger-id" href="{"../" * chapter.count("/")}{page}.html#row-{entry.id}">{entry.id}</a>'
+        name = _link(entry, "../" * chapter.count("/"))
     return (
         f'<div class="ledger-box {verdict_class(verdict)}" id="{anchor}" role="group" '
         f'aria-label="Check {entry.id}: {verdict}">'
@@ -136,6 +135,84 @@ def summary_html(lines: Iterable[tuple[Row | Erratum, str, str]]) -> str:
         '<div class="ledger-summary"><table class="ledger-table"><caption>What was reproduced in this chapter</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def listing_text(lines: Iterable[tuple[Row, str, str]], name: str) -> str:
+    """Plain text of a list of rows; arguments as for `listing_html`."""
+    found = [f"{row.id}: {verdict}" + (f" ({remark})" if remark else "") for row, verdict, remark in lines]
+    return "\n".join([f"{name}: {len(found)}", *found])
+
+
+def listing_html(lines: Iterable[tuple[Row, str, str]], name: str, *, root: str) -> str:
+    """HTML of a list of rows.
+
+    Args:
+        lines: Row, verdict, and the reason for it, "" if there is nothing to say.
+        name: What they have in common.
+        root: Way from the page to the book folder.
+    """
+    found = list(lines)
+    reasons = any(remark for *_, remark in found)
+    body = "".join(
+        f'<tr class="{verdict_class(verdict)}"><th scope="row">{_link(row, root)}<br>'
+        f'<span class="ledger-verdict">{verdict}</span></th>'
+        f'<td class="ledger-claim tex2jax_process">{markup(row.claim)}</td>'
+        + (f'<td class="ledger-note tex2jax_process">{markup(remark)}</td>' if reasons else "")
+        + "</tr>"
+        for row, verdict, remark in found
+    )
+    columns = ("row", "claim", "why")[: 3 if reasons else 2]
+    heads = "".join(f'<th scope="col">{head}</th>' for head in columns)
+    caption = f"<caption>{len(found)} rows: {name}</caption>"
+    return (
+        f'<div class="ledger-summary"><table class="ledger-table">{caption}'
+        + (f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody>" if found else "")
+        + "</table></div>"
+    )
+
+
+def evidence_text(lines: Mapping[str, Iterable[tuple[Row | Erratum, str]]]) -> str:
+    """Plain text of sentences with the rows that bear on them."""
+    return "\n".join(
+        f"{sentence}: " + ", ".join(f"{entry.id} {verdict}" for entry, verdict in found)
+        for sentence, found in lines.items()
+    )
+
+
+def evidence_html(lines: Mapping[str, Iterable[tuple[Row | Erratum, str]]], *, root: str) -> str:
+    """HTML of sentences with the rows that bear on them; `root` as for `listing_html`."""
+    chips = {sentence: " ".join(chip(entry, v, root=root) for entry, v in found) for sentence, found in lines.items()}
+    body = "".join(
+        f'<tr><td class="ledger-claim tex2jax_process">{markup(sentence)}</td>'
+        f'<td><p class="ledger-map">{links}</p></td></tr>'
+        for sentence, links in chips.items()
+    )
+    return (
+        '<div class="ledger-summary"><table class="ledger-table ledger-evidence"><thead><tr><th scope="col">claim</th>'
+        f'<th scope="col">rows and their verdicts</th></tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def chip(entry: Row | Erratum, verdict: str, *, root: str | None = None) -> str:
+    """A link to the card of an entry that shows its verdict, in words for those who do not see sign and colour.
+
+    Args:
+        root: Way from the page to the book folder; None on the page of the card itself.
+    """
+    page = "" if root is None else f"{root}{card_page(entry)}"
+    return (
+        f'<a class="ledger-chip {verdict_class(verdict)}" href="{page}#row-{entry.id}" title="{verdict}">{entry.id}'
+        f'<span class="visually-hidden">, {verdict}</span></a>'
+    )
+
+
+def card_page(entry: Row | Erratum) -> str:
+    """Page of the site that holds the card of an entry."""
+    return "ledger.html" if isinstance(entry, Row) else "errata.html"
+
+
+def _link(entry: Row | Erratum, root: str) -> str:
+    return f'<a class="ledger-id" href="{root}{card_page(entry)}#row-{entry.id}">{entry.id}</a>'
 
 
 def score_text(counts: Mapping[str, Mapping[str, int]]) -> str:

@@ -1,6 +1,7 @@
-"""Writes `book/ledger.md` (every row with its verdict) and `book/errata.md` (every mistake); the same data as JSON.
+"""Writes `book/ledger.md` (every row with its verdict), `book/errata.md` (every mistake) and `book/figures.md`.
 
-The pages are a function of the ledger file, the committed notebooks and the result files: no date, no chance.
+The pages are a function of the ledger file, the committed notebooks and the result files: no date, no chance. `data`
+gives the same as JSON.
 Each entry is a card that readers can link to as `ledger.html#row-F3A` or `errata.html#row-E4`, and chapters as
 ``{ref}`F3A <row-F3A>` ``.
 """
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from lib import notebooks
-from lib.ledger.display import label, listed, note, printed, verdict_class
+from lib.ledger import figures
+from lib.ledger.display import chip, label, listed, note, printed, verdict_class
 from lib.ledger.rows import Erratum, Row, load
 from lib.ledger.verdicts import ERRATUM_VERDICTS, ROW_VERDICTS, Measured, gather, verdict
 from lib.record import encode, format_number
@@ -64,14 +66,20 @@ there by a number, which has to lie in the interval that stands here.
 
 
 def write(book: str | os.PathLike[str] | None = None) -> list[Path]:
-    """Write `ledger.md` and `errata.md` into the book folder; returns those whose text has changed."""
+    """Write the pages into the book folder; returns those whose text has changed."""
     folder = notebooks.book_folder(book)
     changed = []
-    for path, text in ((folder / "ledger.md", render(book)), (folder / "errata.md", render_errata(book))):
+    for name, text in texts(book).items():
+        path = folder / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             _replace(path, text)
             changed.append(path)
     return changed
+
+
+def texts(book: str | os.PathLike[str] | None = None) -> dict[str, str]:
+    """MyST texts of all pages, by file name."""
+    return {"ledger.md": render(book), "errata.md": render_errata(book), "figures.md": figures.render(book)}
 
 
 def render(book: str | os.PathLike[str] | None = None) -> str:
@@ -80,9 +88,9 @@ def render(book: str | os.PathLike[str] | None = None) -> str:
     found = gather(ledger, book)
     titles = _titles(book)
     parts = [INTRODUCTION, _score(ledger.rows, "rows", ROW_VERDICTS, found)]
-    for section in sorted({row.section for row in ledger.rows.values()}, key=_place):
+    for section in sorted({row.section for row in ledger.rows.values()}, key=place):
         rows = [row for row in ledger.rows.values() if row.section == section]
-        parts += [f"## {_heading(section)}\n", _map(rows, found)]
+        parts += [f"## {heading(section)}\n", _map(rows, found)]
         parts += [_row_card(row, found.get(row.id), titles) for row in rows]
     return "\n".join(parts)
 
@@ -98,6 +106,16 @@ def render_errata(book: str | os.PathLike[str] | None = None) -> str:
         parts += [f"## {heading}\n", _map(errata, found)] if errata else []
         parts += [_erratum_card(erratum, found.get(erratum.id), titles) for erratum in errata]
     return "\n".join(parts)
+
+
+def place(section: str) -> tuple[int, list[int], str]:
+    """Sort key: numbered sections first, then appendices."""
+    return (0, [int(part) for part in section.split(".")], "") if section[0].isdigit() else (1, [], section)
+
+
+def heading(section: str) -> str:
+    """Title of a section or appendix of the paper, such as "Section 3.1: Conditions for generalizing integrators"."""
+    return f"Section {section}: {SECTIONS[section]}" if section in SECTIONS else f"Appendix {section}"
 
 
 def _titles(book: str | os.PathLike[str] | None) -> dict[str, str]:
@@ -143,15 +161,6 @@ def _plain(entry: Row | Erratum, measured: Measured | None) -> dict[str, Any]:
     }
 
 
-def _place(section: str) -> tuple[int, list[int], str]:
-    """Sort key: numbered sections first, then appendices."""
-    return (0, [int(part) for part in section.split(".")], "") if section[0].isdigit() else (1, [], section)
-
-
-def _heading(section: str) -> str:
-    return f"Section {section}: {SECTIONS[section]}" if section in SECTIONS else f"Appendix {section}"
-
-
 def _score(
     entries: Mapping[str, Row | Erratum], noun: str, verdicts: Iterable[str], found: Mapping[str, Measured]
 ) -> str:
@@ -162,13 +171,8 @@ def _score(
 
 
 def _map(entries: Iterable[Row | Erratum], found: Mapping[str, Measured]) -> str:
-    """One line of links, one for each entry, with its verdict in words for those who do not see the colour."""
-    chips = (
-        f'<a class="ledger-chip {verdict_class(v)}" href="#row-{e.id}" title="{v}">{e.id}'
-        f'<span class="visually-hidden">, {v}</span></a>'
-        for e in entries
-        for v in [verdict(e, found.get(e.id))]
-    )
+    """One line of links, one for each entry."""
+    chips = (chip(entry, verdict(entry, found.get(entry.id))) for entry in entries)
     return '<p class="ledger-map">\n' + "\n".join(chips) + "\n</p>\n"
 
 

@@ -41,6 +41,7 @@ from lib.plotting.saturation import (
     plot_sizes,
     plot_table_angles,
 )
+from lib.plotting.score import plot_score
 from lib.plotting.signals import draw_network, plot_integral, plot_memories, plot_pulse
 from lib.plotting.special import plot_limits, plot_polynomials, plot_recursion
 from lib.plotting.style import COLOURS, MARKERS, STYLE, new_axes, numbers, use_style
@@ -102,6 +103,7 @@ __all__ = [
     "plot_sample_means",
     "plot_scale_bounds",
     "plot_scaling",
+    "plot_score",
     "plot_singular_values",
     "plot_sizes",
     "plot_sorted_weights",

@@ -52,6 +52,6 @@ def test_texts_can_be_shown_in_a_check(ledger):
 
 
 def test_every_recorded_value_is_honest_and_the_page_shows_it():
-    for name, text in (("ledger.md", page.render(BOOK)), ("errata.md", page.render_errata(BOOK))):
+    for name, text in page.texts(BOOK).items():
         assert (BOOK / name).read_text(encoding="utf-8") == text, "run python -m lib.ledger --page"
     assert gather(book=BOOK).keys() <= set(load(BOOK))

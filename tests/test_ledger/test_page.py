@@ -7,7 +7,7 @@ import re
 import pytest
 from small_ledger import LEDGER
 
-from lib.ledger import page
+from lib.ledger import figures, page
 from lib.ledger.__main__ import main
 
 MIXED = {"shared": 0.05, "positive": 5e-7}
@@ -84,9 +84,10 @@ def test_a_result_file_is_named_on_the_card(book, measured):
 
 
 def test_the_page_is_written_only_if_it_changed(book, measured):
-    assert page.write() == [book / "ledger.md", book / "errata.md"]
+    assert page.write() == [book / "ledger.md", book / "errata.md", book / "figures.md"]
     assert (book / "ledger.md").read_text() == page.render()
     assert (book / "errata.md").read_text() == page.render_errata()
+    assert (book / "figures.md").read_text() == figures.render()
     assert page.write() == []
     assert [path.name for path in book.iterdir() if path.suffix == ".tmp"] == []
     (book / "ledger.yml").write_text(LEDGER.replace("The two agree.", "Both agree."))
