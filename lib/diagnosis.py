@@ -6,6 +6,7 @@ else is measured on burst sequences against these very integrals, or those of a 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 from typing import NamedTuple
 
 import torch
@@ -123,7 +124,7 @@ class Diagnosis:
             limits = "every size (the activation has no scale)"
         else:
             open_ended = " at least" if high == self.sizes.max().item() else ""
-            limits = "none" if low != low else f"{low:.3g} to{open_ended} {high:.3g} (sum of inputs)"
+            limits = "none" if low != low else f"{low:.3g} to{open_ended} {high:.3g} (|integral| over scale)"
         table.append(("range", f"{limits}, error below {_percent(self.tolerance)}"))
         if self.dimension is not None:
             d = self.dimension
@@ -141,6 +142,11 @@ class Diagnosis:
     def __str__(self) -> str:
         width = max(len(name) for name, _ in self.rows())
         return "\n".join(f"{name:{width}}  {text}" for name, text in self.rows())
+
+    def html(self) -> str:
+        """The table as HTML."""
+        rows = (f'<tr><th scope="row">{escape(a)}</th><td>{escape(b)}</td></tr>' for a, b in self.rows())
+        return f"<table>{''.join(rows)}</table>"
 
 
 def _percent(share: float) -> str:

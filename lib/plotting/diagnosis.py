@@ -11,8 +11,10 @@ DOTS = ("o", "s", "^", "v", "D", "P", "X", "*")
 
 def plot_pulses(found: Diagnosis, ax: Axes, *, dots: int = 25) -> Axes:
     r"""Answer of each channel to a pulse, and the decay that was fitted (dashes); markers differ between channels."""
-    steps = np.arange(found.steps)
-    seen = np.unique(np.geomspace(1, found.steps, dots).astype(int)) - 1
+    slowest = max([gamma for gamma in found.decays if gamma < 1], default=1.0)
+    memories = 5 / (1 - slowest) if slowest < 1 and max(found.decays) < 1 else found.steps
+    steps = np.arange(min(found.steps, max(10, int(memories))))
+    seen = steps[:: max(1, len(steps) // dots)]
     for c, answer in enumerate(numbers(found.responses)):
         mark = {"marker": DOTS[c % len(DOTS)], "ms": 4.5, "ls": "", "mew": 0, "color": COLOURS["output"]}
         ax.plot(seen, answer[seen], **mark, alpha=1 / (1 + 0.5 * c), label=f"channel {c + 1}")

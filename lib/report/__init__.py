@@ -5,6 +5,7 @@ files it makes a table of many networks.
 """
 
 import html
+import shutil
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,6 @@ from nbformat import NotebookNode
 
 from lib.batch import execute
 from lib.checkpoints import write_atomically
-from lib.diagnosis import Diagnosis
 from lib.tasks import Task
 from lib.weights import LARGEST, read_network
 
@@ -32,7 +32,7 @@ PAGE = """<!DOCTYPE html>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
   color: #1b1b1b; background: #fff }}
 table {{ border-collapse: collapse; margin: 1rem 0 }}
-caption {{ text-align: left; font-weight: 600 }}
+caption {{ text-align: left; font-weight: 600; white-space: nowrap }}
 th, td {{ text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; border-top: 1px solid #ccc }}
 th {{ font-weight: 600 }}
 img {{ max-width: 100%; height: auto }}
@@ -105,6 +105,7 @@ def write_report(
     executed = execute(TEMPLATE, notebook, values, timeout=timeout)
     page = notebook.with_suffix(".html")
     write_atomically(page, as_page(executed, f"{weights.name}, {time.strftime('%Y-%m-%d')}").encode())
+    shutil.copymode(notebook, page)
     return Report(notebook, page, _verdict(executed))
 
 
@@ -118,12 +119,6 @@ def as_page(notebook: NotebookNode, title: str) -> str:
     )
     body, _ = exporter.from_notebook_node(nbformat.from_dict(notebook))
     return PAGE.format(title=html.escape(title), body=body)
-
-
-def table(found: Diagnosis) -> str:
-    """The table of a diagnosis as HTML."""
-    rows = (f'<tr><th scope="row">{html.escape(a)}</th><td>{html.escape(b)}</td></tr>' for a, b in found.rows())
-    return f"<table>{''.join(rows)}</table>"
 
 
 def _verdict(executed: NotebookNode) -> str:

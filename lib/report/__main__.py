@@ -10,6 +10,8 @@ import sys
 import warnings
 from pathlib import Path
 
+from lib.batch import ExecutionError
+from lib.report import write_report
 from lib.weights import KINDS, LARGEST
 
 
@@ -39,9 +41,6 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the kernel is ended on the way out
-    from lib.batch import ExecutionError  # takes a second, which a wrong option should not
-    from lib.report import write_report
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of few neurons; the verdict says what comes of it
