@@ -21,7 +21,7 @@ from lib.linear.spectrum import shortfall
 from lib.losses import proxy_terms
 from lib.networks import Integrator
 from lib.selectivity import axis_share, chance_axis_share
-from lib.signals import bursts
+from lib.signals import bursts, integrals, white_noise
 from lib.tasks import Task
 
 OCTAVES = range(-6, 11)  # sizes of the inputs at which the range is probed, as powers of two
@@ -44,6 +44,14 @@ class Selectivity(NamedTuple):
     r2: float  # median over these: how much of a current's variance is linear in the integrals
     axis_share: float  # share of these within ten degrees of one integral's axis
     chance: float  # the same for directions spread evenly
+
+
+class OnNoise(NamedTuple):
+    """What the outputs follow on white noise of variance one, D numbers each; that of pulses for a true integrator."""
+
+    decays: tuple[float, ...]
+    scales: tuple[float, ...]
+    errors: tuple[float, ...]  # relative, of this very fit
 
 
 class Dimension(NamedTuple):
@@ -69,6 +77,8 @@ class Diagnosis:
         given: Whether there was a task.
         fit_r2: D numbers, 1 - residual / sum of squares of the answer to a pulse.
         responses: `D x steps`, answer of each channel to a pulse of size one; step 0 is the pulse.
+        on_noise: The decays and scales that fit the outputs on white noise; they differ from those of pulses if the
+            network is not linear in its integrals.
         crosstalk: Largest answer of another channel to a pulse, as a share of that channel's scale.
         sizes: K largest |integral| / scale of burst sequences of K sizes; in units of summed inputs.
         size_errors: K relative errors there, rms over rms, the worst channel.
@@ -91,6 +101,7 @@ class Diagnosis:
     given: bool
     fit_r2: tuple[float, ...]
     responses: Tensor
+    on_noise: OnNoise
     crosstalk: float
     sizes: Tensor
     size_errors: Tensor
@@ -117,6 +128,10 @@ class Diagnosis:
             memory = "no decay" if gamma >= 1 else f"memory {1 / (1 - gamma):.3g} steps"
             text = f"{found}: decay {gamma:.5g} per step ({memory}), scale {s:.4g}; R2 of pulses {self.fit_r2[c]:.4g}"
             table.append((f"channel {c + 1}", f"{text}; error on bursts {_percent(self.errors[c])}"))
+        seen = self.on_noise
+        for c, (gamma, s, error) in enumerate(zip(*seen, strict=True)):
+            text = f"decay {gamma:.5g}, scale {s:.4g} fit best, with an error of {_percent(error)}"
+            table.append((f"channel {c + 1}, on white noise", text))
         if self.D > 1:
             table.append(("cross-talk", f"{_percent(self.crosstalk)} of the scale"))
         low, high = self.range
@@ -166,7 +181,8 @@ def diagnose(
 ) -> Diagnosis:
     r"""Whether a network integrates its D inputs, output c input c, and how. Computed in float64.
 
-    1. Pulses of size 1 and -1 into each channel; half the difference of the answers is fitted by $s\gamma^{t+1}$.
+    1. Pulses of size 1 and -1 into each channel; half the difference of the answers is fitted by $s\gamma^{t+1}$. The
+       outputs on white noise of variance one are fitted too, for comparison.
     2. Bursts of sizes from 1/64 to 1024: over which range do the outputs follow these integrals?
     3. Bursts within that range: errors, the subspace of the currents, and what single neurons follow. Currents are
        counted from zero, or from their mean if the network has biases (`lib.weights.Shifted`).
@@ -217,6 +233,10 @@ def diagnose(
     x = bursts(sequences, steps, D, generator=generator).to(net.W)
     y = found.targets(x) * sign
 
+    noise = white_noise(sequences, steps, D, generator=generator).to(net.W)
+    answer = net.run(noise).outputs
+    on_noise = OnNoise(*(tuple(values.tolist()) for values in fit_integrals(noise, answer)))
+
     few = max(1, sequences // 4)
     reach = (y[:few] / scale).abs().max()
     one_for_all = bool(getattr(f, "homogeneous", False))
@@ -249,6 +269,7 @@ def diagnose(
         given=task is not None,
         fit_r2=tuple(r2.tolist()),
         responses=own,
+        on_noise=on_noise,
         crosstalk=crosstalk,
         sizes=sizes,
         size_errors=size_errors,
@@ -267,8 +288,6 @@ def diagnose(
 def fit_pulses(responses: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     r"""Least-squares fit of $s\gamma^{q}$, q = 1, 2, ..., with $\gamma$ from 0 to 1.1; the scale has a closed form.
 
-    The decay is searched on a grid that is refined ten times.
-
     Args:
         responses: `D x K` answers to pulses.
 
@@ -280,21 +299,68 @@ def fit_pulses(responses: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     good = responses.isfinite().all(dim=1) & (responses != 0).any(dim=1)
     m = torch.where(good[:, None], responses, 0.0).double()
     orders = torch.arange(1, K + 1).to(m)
-    low, high = torch.zeros_like(m[:, 0]), torch.full_like(m[:, 0], 1.1)
-    unit = torch.linspace(0, 1, 401, dtype=m.dtype).to(m.device)
-    for _ in range(10):
-        grid = low[:, None] + (high - low)[:, None] * unit  # D x 401
-        power = grid[:, :, None] ** orders  # D x 401 x K
+
+    def removed(grid: Tensor) -> Tensor:
+        """What the best scale removes from the sum of squares, `D x G`."""
+        power = grid[:, :, None] ** orders  # D x G x K
         norm = power.square().sum(dim=2).clamp_min(1e-300)
-        gain = torch.einsum("dgk,dk->dg", power, m).square() / norm  # what the fit removes from the sum of squares
-        best = gain.argmax(dim=1, keepdim=True)
-        low, high = (grid.gather(1, (best + k).clamp(0, 400))[:, 0] for k in (-1, 1))
-        gamma = grid.gather(1, best)[:, 0]
+        return torch.einsum("dgk,dk->dg", power, m).square() / norm
+
+    gamma = _searched(removed, m[:, 0], 401)
     power = gamma[:, None] ** orders
     s = (power * m).sum(dim=1) / power.square().sum(dim=1).clamp_min(1e-300)
     gamma, s = (torch.where(good, v, 0.0) for v in (gamma, s))
     r2 = torch.where(good, _explained(m, s[:, None] * power), torch.nan)
     return gamma, s, r2
+
+
+def fit_integrals(x: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    r"""Decays and scales of the integrals nearest to some outputs, channel by channel, $\gamma$ from 0 to 1.1.
+
+    Args:
+        x: `B x T x D` inputs.
+        outputs: `B x T x D`.
+
+    Returns:
+        Decays, scales and relative errors (rms over the rms of the fitted integrals), D numbers each; all not numbers
+        if an output is not finite, and scales of 0 if it vanishes.
+    """
+    B, T, D = checks.tensor("x", x, ("B", "T", "D")).shape
+    checks.tensor("outputs", outputs, (B, T, D))
+    good = outputs.isfinite().all(dim=1).all(dim=0)
+    y = torch.where(good, outputs, 0.0).double()
+
+    def candidates(grid: Tensor) -> Tensor:
+        """Integrals of scale one, `B x T x D x G`."""
+        every = [
+            integrals(x[..., c : c + 1].double().expand(B, T, grid.shape[1]).contiguous(), rates, [1.0] * len(rates))
+            for c, rates in enumerate(grid.tolist())
+        ]
+        return torch.stack(every, dim=2)
+
+    def removed(grid: Tensor) -> Tensor:
+        z = candidates(grid)
+        return torch.einsum("btdg,btd->dg", z, y).square() / z.square().sum(dim=(0, 1)).clamp_min(1e-300)
+
+    gamma = _searched(removed, y[0, 0], 23)
+    z = candidates(gamma[:, None])[..., 0]
+    norm = z.square().sum(dim=(0, 1)).clamp_min(1e-300)
+    s = (z * y).sum(dim=(0, 1)) / norm
+    error = ((y - s * z).square().sum(dim=(0, 1)) / (s.square() * norm)).sqrt()
+    return tuple(torch.where(good, v, torch.nan) for v in (gamma, s, error))  # type: ignore[return-value]
+
+
+def _searched(gain: Callable[[Tensor], Tensor], like: Tensor, points: int) -> Tensor:
+    """Where a function of `D x G` decays between 0 and 1.1 is largest, D numbers: a grid that is refined ten times."""
+    low, high = torch.zeros_like(like), torch.full_like(like, 1.1)
+    unit = torch.linspace(0, 1, points, dtype=like.dtype).to(like.device)
+    gamma = low
+    for _ in range(10):
+        grid = low[:, None] + (high - low)[:, None] * unit  # D x G
+        best = gain(grid).argmax(dim=1, keepdim=True)
+        low, high = (grid.gather(1, (best + k).clamp(0, points - 1))[:, 0] for k in (-1, 1))
+        gamma = grid.gather(1, best)[:, 0]
+    return gamma
 
 
 def _explained(values: Tensor, fitted: Tensor) -> Tensor:

@@ -231,7 +231,8 @@ def _torch(shapes: dict[str, tuple[int, ...]]) -> dict[str, str]:
         found = [name for name in shapes if name.split(".")[-1] == part]
         if len(found) > 1 or (not found and part.startswith("weight")):
             raise FileError(f"expected W, encoders and decoders, or one {part}; found {_few(sorted(shapes))}")
-        roles |= {part: name for name in found}
+        if found:
+            roles[part] = found[0]
     rest = [name for name in shapes if name not in roles.values()]
     weights = [name for name in rest if name.split(".")[-1] == "weight"]
     if len(weights) != 1:
