@@ -123,7 +123,7 @@ def read_network(path: str | Path, *, activation: str | None = None, largest: in
         return _foreign({role: tensors[name] for role, name in layout.items()}, kind)
     except FileError as error:
         raise FileError(f"{path}: {error}") from error.__cause__
-    except (ValueError, SafetensorError) as error:
+    except (ValueError, OSError, SafetensorError) as error:
         raise FileError(f"{path}: {error}") from error
 
 
@@ -281,9 +281,10 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         if isinstance(error, OSError) and error.errno == errno.ELOOP:
             raise FileError("is a link: expected the file itself") from error
         raise FileError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise FileError("is not a file but a folder, a pipe or a device")
     with os.fdopen(file, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            raise FileError("is not a file but a pipe or a device")
         yield stream
 
 
