@@ -4,6 +4,7 @@ Nothing is assumed about how the network was trained. What it integrates is read
 else is measured on burst sequences against these very integrals, or those of a task that is asked for.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
@@ -220,7 +221,7 @@ def diagnose(
     own = answers.diagonal(dim1=1, dim2=2).T.contiguous()  # D x steps
     gamma, s, _ = fit_pulses(own)
     if task is not None:
-        gamma, s = (torch.tensor(values).to(gamma) for values in (task.decays, task.scales))
+        gamma, s = (gamma.new_tensor(values) for values in (task.decays, task.scales))
     orders = torch.arange(1, steps + 1).to(own)
     r2 = _explained(own, s[:, None] * gamma[:, None] ** orders)
     others = (answers - torch.diag_embed(own.T)).abs().amax(dim=(0, 2)) / s.abs()
@@ -228,7 +229,7 @@ def diagnose(
 
     sign = torch.where(s < 0, -1.0, 1.0).to(s)
     found = Task([min(max(g, 1e-6), 1.0) for g in gamma.tolist()], [max(v, 1e-12) for v in s.abs().tolist()], steps)
-    scale = torch.tensor(found.scales).to(s)
+    scale = s.new_tensor(found.scales)
     generator = generator or torch.Generator().manual_seed(SEED)
     x = bursts(sequences, steps, D, generator=generator).to(net.W)
     y = found.targets(x) * sign
@@ -242,7 +243,7 @@ def diagnose(
     one_for_all = bool(getattr(f, "homogeneous", False))
     amplitudes = [1.0] if one_for_all else [2.0**k for k in OCTAVES]
     size_errors = torch.stack([_errors(net.run(a * x[:few]).outputs, a * y[:few]).amax() for a in amplitudes])
-    sizes = reach * torch.tensor(amplitudes).to(reach)
+    sizes = reach * reach.new_tensor(amplitudes)
     low, high = _range(sizes, size_errors, tolerance)
     if one_for_all:
         low, high = (0.0, float("inf")) if low == low else (low, high)
@@ -351,11 +352,11 @@ def fit_integrals(x: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _searched(gain: Callable[[Tensor], Tensor], like: Tensor, points: int) -> Tensor:
-    """Where a function of `D x G` decays between 0 and 1.1 is largest, D numbers: a grid that is refined ten times."""
+    """Where a function of `D x G` decays between 0 and 1.1 is largest, D numbers: a grid, refined to 1e-9."""
     low, high = torch.zeros_like(like), torch.full_like(like, 1.1)
     unit = torch.linspace(0, 1, points, dtype=like.dtype).to(like.device)
     gamma = low
-    for _ in range(10):
+    for _ in range(math.ceil(math.log(1e9) / math.log((points - 1) / 2)) + 1):
         grid = low[:, None] + (high - low)[:, None] * unit  # D x G
         best = gain(grid).argmax(dim=1, keepdim=True)
         low, high = (grid.gather(1, (best + k).clamp(0, points - 1))[:, 0] for k in (-1, 1))
@@ -400,7 +401,7 @@ def _range(sizes: Tensor, errors: Tensor, tolerance: float) -> tuple[float, floa
         if not 0 <= outside < len(sizes) or not errors[outside].isfinite():
             return sizes[inside].item()
         a, b = errors[inside].clamp_min(1e-12).log(), errors[outside].log()
-        share = ((torch.tensor(tolerance).to(a).log() - a) / (b - a)).item()
+        share = ((a.new_tensor(tolerance).log() - a) / (b - a)).item()
         return (sizes[inside] * (sizes[outside] / sizes[inside]) ** share).item()
 
     return crossing(first, first - 1), crossing(last, last + 1)
@@ -437,7 +438,7 @@ def _conditions(network: Integrator, task: Task, sign: Tensor, y: Tensor) -> tup
     """Distances; the signs of the scales are moved into the decoders, so that those of the task are positive."""
     Z = network.decoders * sign
     net = Integrator(network.W, network.encoders, Z, activation=network.activation)
-    gamma, s = (torch.tensor(values).to(y) for values in (task.decays, task.scales))
+    gamma, s = (y.new_tensor(values) for values in (task.decays, task.scales))
     found: list[Condition] = []
     if isinstance(net.activation, Linear):
         seen = examine(net.W, net.encoders, Z, task, furthest=256)

@@ -59,7 +59,7 @@ def test_invisible_modes_count_as_a_distance_from_the_sufficient_condition(rng):
     plain, busy = (diagnose(linear([0.9], [1.0], rng=rng, extra=extra), sequences=4) for extra in ((), (0.3, -0.6)))
     assert plain.conditions[-1].distance < 1e-6 < 1e-2 < busy.conditions[-1].distance
     assert plain.dimension.best < 1e-6 < busy.dimension.best
-    assert plain.dimension.components == 1 < busy.dimension.components
+    assert plain.dimension.components == 1 and busy.dimension.participation > 1.005
     assert plain.dimension.participation == pytest.approx(1, abs=1e-9)
 
 
@@ -119,7 +119,7 @@ def test_signs_growth_silence_and_mixing_are_told(rng):
     with torch.no_grad():
         mixed.decoders[:, 0] += mixed.decoders[:, 1]
     found = diagnose(mixed, sequences=4)
-    assert found.crosstalk == pytest.approx(1, abs=0.05) and "channels mix" in found.reasons[-1]
+    assert found.crosstalk == pytest.approx(0.8) and "channels mix" in found.reasons[-1]
 
 
 def test_a_network_that_overflows_is_no_integrator(rng):

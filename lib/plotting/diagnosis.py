@@ -41,6 +41,6 @@ def plot_sizes_followed(found: Diagnosis, ax: Axes) -> Axes:
     shown = errors[np.isfinite(errors)]
     if len(shown):
         ax.set_ylim(min(shown.min(), found.tolerance) / 3, max(shown.max(), found.tolerance) * 3)
-    ax.set(xlabel="largest sum of inputs $|y_c| / s_c$", ylabel="relative error")
+    ax.set(xlabel="largest integral over scale, $|y_c| / s_c$", ylabel="relative error")
     ax.legend(loc="upper left", bbox_to_anchor=(0, 1.2), ncol=2, handletextpad=0.4, columnspacing=1)
     return ax
