@@ -202,9 +202,7 @@ def diagnose(
     Raises:
         ValueError: entries that are not finite, a task of other than D channels, or sizes out of range.
     """
-    checks.whole("steps", steps, 2)
-    checks.whole("sequences", sequences, 4)
-    checks.positive("tolerance", tolerance)
+    check_sizes(steps, sequences, tolerance)
     if checks.whole("auxiliary", auxiliary, 0) >= network.n:
         raise ValueError(f"auxiliary must be below n={network.n}, got {auxiliary}")
     if task is not None and task.D != network.D:
@@ -284,6 +282,14 @@ def diagnose(
         tolerance=float(tolerance),
         reasons=reasons,
     )
+
+
+def check_sizes(steps: int, sequences: int, tolerance: float) -> None:
+    """Raise ValueError unless these are in the ranges that `diagnose` takes."""
+    if checks.whole("steps", steps, 2) > 1000:
+        raise ValueError(f"steps must be at most 1000, got {steps}")
+    checks.whole("sequences", sequences, 4)
+    checks.positive("tolerance", tolerance)
 
 
 def fit_pulses(responses: Tensor) -> tuple[Tensor, Tensor, Tensor]:

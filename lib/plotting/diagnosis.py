@@ -31,14 +31,14 @@ def plot_sizes_followed(found: Diagnosis, ax: Axes) -> Axes:
     sizes, errors = numbers(found.sizes), numbers(found.size_errors)
     low, high = found.range
     if low == 0:
-        ax.axhline(errors[0], color=COLOURS["output"], label="network, any size")
+        ax.axhline(max(errors[0], 1e-16), color=COLOURS["output"], label="network, any size")
         ax.set(xscale="log", yscale="log", xlim=(0.01, 1000))
     else:
         ax.loglog(sizes, errors, "o-", color=COLOURS["output"], ms=4, lw=1.4, label="network")
         if low == low:
             ax.axvspan(low, high, color="0.9", lw=0, zorder=0)
     ax.axhline(found.tolerance, color=COLOURS["theory"], ls="--", lw=1.2, label="tolerance")
-    shown = errors[np.isfinite(errors)]
+    shown = errors[np.isfinite(errors)].clip(1e-16)
     if len(shown):
         ax.set_ylim(min(shown.min(), found.tolerance) / 3, max(shown.max(), found.tolerance) * 3)
     ax.set(xlabel="largest integral over scale, $|y_c| / s_c$", ylabel="relative error")

@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 
 from lib.batch import execute
 from lib.checkpoints import write_atomically
+from lib.diagnosis import check_sizes
 from lib.tasks import Task
 from lib.weights import LARGEST, read_network
 
@@ -90,6 +91,7 @@ def write_report(
         OSError: the folder cannot be written.
     """
     weights, folder = Path(weights).absolute(), Path(folder)
+    check_sizes(steps, sequences, tolerance)
     network = read_network(weights, activation=activation, largest=largest).network  # refused here, not in a kernel
     if scales and not decays:
         raise ValueError("scales are compared with only together with decays")
