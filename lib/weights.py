@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from lib import activations, checks
 from lib.activations import Activation
@@ -148,14 +149,13 @@ def embed(W: Tensor, A: Tensor, decoders: Tensor, activation: Activation, biases
     n, D = checks.tensor("A", A, ("n", "D")).shape
     checks.tensor("W", W, (n, n))
     more = D + int(offset.any().item())
-    whole = W.new_zeros(n + more, n + more)
-    whole[:n, :n], whole[:n, n : n + D] = W, A
-    encoders, readout, shift = (whole.new_zeros(n + more, k) for k in (D, D, 1))
-    encoders[n : n + D] = torch.eye(D).to(W)
-    readout[:n], shift[:n, 0] = decoders, biases
+    whole = pad(torch.cat([W, A], dim=1), (0, more - D, 0, more))
+    encoders = pad(torch.eye(D).to(W), (0, 0, n, more - D))
+    readout, shift = pad(decoders, (0, 0, 0, D)), pad(biases, (0, D))
     if more > D:
-        shift[-1], readout[-1] = 1.0, offset / activation(W.new_ones(()))
-    f = Shifted(activation, shift[:, 0]) if shift.any() else activation
+        readout = torch.cat([readout, (offset / activation(torch.ones_like(offset)))[None]])
+        shift = torch.cat([shift, torch.ones_like(offset[:1])])
+    f = Shifted(activation, shift) if shift.any() else activation
     return Integrator(whole, encoders, readout, activation=f)
 
 

@@ -369,8 +369,8 @@ FAULTS = {
     ),
     "the offset of a read-out is lost": Fault(
         "weights.py",
-        "readout[-1] = 1.0, offset",
-        "readout[-1] = 1.0, 0 * offset",
+        "[readout, (offset / activation",
+        "[readout, (0 * offset / activation",
         "test_weights.py::test_embedding_is_the_recursion",
     ),
     "nobody looks far ahead": Fault(
