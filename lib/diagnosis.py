@@ -255,7 +255,7 @@ def diagnose(
     errors = _errors(run.outputs, y)
     dimension, selectivity = None, None
     nu = run.currents[..., : net.n - auxiliary]
-    if torch.isfinite(nu).all() and nu.any() and (gamma > 0).all():
+    if torch.isfinite(nu).all() and nu.any() and (s != 0).all():
         centre = (lambda v: v - v.mean(dim=(0, 1))) if biased else (lambda v: v)
         dimension = _dimension(net, centre(run.currents), centre(y))
         selectivity = _selectivity(centre(nu), centre(y))
