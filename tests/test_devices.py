@@ -26,6 +26,7 @@ from lib import (
     checks,
     coordinates,
     dale,
+    diagnosis,
     heads,
     logistic,
     losses,
@@ -42,6 +43,7 @@ from lib import (
     torch_rnn,
     training,
     unrolled,
+    weights,
 )
 from lib.linear import channels as linear_channels
 from lib.linear import (
@@ -63,7 +65,7 @@ from lib.linear import hessian as linear_hessian
 from lib.relu import descent as relu_descent
 from lib.relu import hessian, images, leading, printed, rank_one, two_point
 
-OTHERS = "artifacts batch ledger notebooks record results plotting".split()  # plotting moves tensors to the CPU
+OTHERS = "artifacts batch ledger notebooks record report results plotting".split()  # plotting moves tensors to the CPU
 MODULES = sorted(
     module.name.removeprefix("lib.")
     for module in pkgutil.walk_packages(lib.__path__, "lib.")
@@ -241,6 +243,9 @@ def swept(t: Things) -> sweep.Sweep:
 
 
 CASES: dict[str, Callable[[Things], Any]] = {
+    "diagnosis.fit_pulses": lambda t: diagnosis.fit_pulses(t(2, T)),
+    "weights.Shifted": lambda t: weights.Shifted(activations.ReLU(), t(N)),
+    "weights.Shifted.forward": lambda t: weights.Shifted(activations.ReLU(), t(N))(t(B, N)),
     "checks.tensor": lambda t: checks.tensor("x", t(B, N), (B, N)),
     "checks.finite": lambda t: checks.finite("x", t(B, N)),
     **methods("linear"),
@@ -500,6 +505,15 @@ EXEMPT = {
         "linear.channels.minimal_neurons linear.channels.minimal_directions linear.channels.best_residual"
     ),
     "solved by scipy on the CPU": "linear.flow.flow",
+    "measures, and puts numbers into words; on a GPU too, but not without numbers": (
+        "diagnosis.diagnose diagnosis.fit_integrals diagnosis.Diagnosis diagnosis.Diagnosis.rows"
+        " diagnosis.Diagnosis.html diagnosis.Condition diagnosis.Selectivity diagnosis.Dimension diagnosis.OnNoise"
+        " diagnosis.check_sizes"
+    ),
+    "copies an activation that has numbers": "weights.embed",
+    "reads and writes files, through the CPU": (
+        "weights.read_network weights.write_network weights.Loaded weights.FileError"
+    ),
     "computes on the CPU, by scipy": "linear.spectrum.clusters linear.spectrum.shortfall linear.fitting.fit",
     "ends when its sum has converged, by its numbers": "robustness.noise_gain robustness.noise_changes",
     "losses are kept on the CPU": "training.History.steps_to",

@@ -361,6 +361,30 @@ FAULTS = {
         "pass",
         "test_linear_spectrum.py::test_a_defective_eigenvalue_counts_though_its_weights_add_up_to_nothing",
     ),
+    "the fit forgets that an integral decays before it is read": Fault(
+        "diagnosis.py",
+        "orders = torch.arange(1, K + 1).to(m)",
+        "orders = torch.arange(K).to(m)",
+        "test_diagnosis.py::test_fits_find_what_was_put_in",
+    ),
+    "the sign of a scale is left in the conditions": Fault(
+        "diagnosis.py",
+        "Z = network.decoders * sign",
+        "Z = network.decoders * sign.abs()",
+        "test_diagnosis.py::test_signs_growth_silence_and_mixing_are_told",
+    ),
+    "the header of a file is believed": Fault(
+        "weights.py",
+        "or ends[-1] != room:",
+        "or False:",
+        "test_weights.py::test_bombs_are_refused_before_memory_is_taken",
+    ),
+    "the offset of a read-out is lost": Fault(
+        "weights.py",
+        "[readout, (offset / activation",
+        "[readout, (0 * offset / activation",
+        "test_weights.py::test_embedding_is_the_recursion",
+    ),
     "nobody looks far ahead": Fault(
         "linear/conditions.py",
         "power, q = power @ power, 2 * q",

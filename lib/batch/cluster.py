@@ -105,7 +105,7 @@ def _copied_workers(local: bool) -> Iterator[None]:
         yield
     finally:
         with suppress(AttributeError, OSError):  # not in the documentation, and else it stays until this process ends
-            server = forkserver._forkserver  # pyright: ignore[reportAttributeAccessIssue]
+            server: Any = forkserver._forkserver  # pyright: ignore[reportAttributeAccessIssue]
             os.kill(server._forkserver_pid, signal.SIGKILL)  # taking down what it has imported costs it half a second
             server._stop()
 

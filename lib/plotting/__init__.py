@@ -9,6 +9,7 @@ from lib.plotting.descent import (
     plot_surfaces,
     plot_valley,
 )
+from lib.plotting.diagnosis import plot_pulses, plot_sizes_followed
 from lib.plotting.manifolds import plot_iso_scales, plot_minima
 from lib.plotting.moments import plot_moment_errors, plot_moments, plot_sample_means, plot_spectra
 from lib.plotting.multiplexing import plot_channel_eigenvalues, plot_channels, plot_fit_residuals, plot_products
@@ -97,6 +98,7 @@ __all__ = [
     "plot_prediction",
     "plot_products",
     "plot_pulse",
+    "plot_pulses",
     "plot_range",
     "plot_recursion",
     "plot_relative_errors",
@@ -106,6 +108,7 @@ __all__ = [
     "plot_score",
     "plot_singular_values",
     "plot_sizes",
+    "plot_sizes_followed",
     "plot_sorted_weights",
     "plot_spectra",
     "plot_spread",
