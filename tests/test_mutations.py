@@ -253,6 +253,18 @@ FAULTS = {
         "vectors.detach().double() @ matrix.double().T",
         "test_coordinates.py::test_selectivity_of_a_network_whose_currents_are_exact",
     ),
+    "Table 1 takes Sobol points where there are the authors' own": Fault(
+        "table_one.py",
+        "groups(SOBOL, book=book) | groups(AUTHORS, book=book)",
+        "groups(AUTHORS, book=book) | groups(SOBOL, book=book)",
+        "test_table_one.py::test_networks_on_other_points_stand_in_where_there_are_no_others",
+    ),
+    "runs of another cell count in Table 1": Fault(
+        "table_one.py",
+        '.dropna(subset=["r_code"])',
+        ".fillna(0.0)",
+        "test_table_one.py::test_runs_of_another_cell_in_the_same_table_are_left_out",
+    ),
     "rows instead of columns obey Dale's law": Fault(
         "dale.py",
         "W.copy_((W * signs).clamp_min_(0).mul_(signs))",
