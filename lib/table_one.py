@@ -6,11 +6,13 @@ of the time. A cell without results is "not run"; it appears once its experiment
 
 import html
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from lib import ledger, record
@@ -62,6 +64,8 @@ ALSO = {
 
 SETTINGS = ("n", "decays", "scales", "loss", "T", "batch", "sampler", "optimiser", "lr", "n_steps", "stop_loss")
 KINDS = {id: (*kind, D) for kind, by_D in CELLS.items() for D, id in by_D.items()}  # activation, loss, D
+COLUMNS = [(f"T1-{a}", f"T1-{b}") for a, b in zip("abcdef", "ghijkl", strict=True)]  # ReLU and sigmoid
+FALLING = [("T1-d", "T1-e"), ("T1-e", "T1-f"), ("T1-j", "T1-k"), ("T1-k", "T1-l")]  # more and more channels
 NAMES = {"relu": "ReLU", "sigmoid": "sigmoid"}
 
 
@@ -75,26 +79,25 @@ class Group:
     @property
     def seeds(self) -> int:
         """How many networks."""
-        return int(self.runs["seed"].nunique())
+        return len(np.unique(self.runs["seed"]))
 
     @property
     def means(self) -> dict[str, float]:
         """Means of the ratios over networks."""
-        return {name: float(self.runs[name].mean()) for name in RATIOS}
+        return {name: self.runs[name].to_numpy().mean().item() for name in RATIOS}
 
     @property
     def spread(self) -> dict[str, float]:
         """Their standard deviations, divided by the number of networks as in the authors' code."""
-        return {name: float(self.runs[name].std(ddof=0)) for name in RATIOS}
+        return {name: self.runs[name].to_numpy().std().item() for name in RATIOS}
 
     @property
     def settings(self) -> dict[str, Any]:
         """How the networks were trained, and how many they are, for `lib.ledger.check`."""
-        first = self.runs.iloc[0]
-        found = {name: _plain(first[name]) for name in SETTINGS if name in first and first[name] == first[name]}
+        found = settings(self.runs)
         if KINDS[self.id] == ("relu", "proxy", 1):
             found |= {"sampler": "two points", "batch": 2}
-        return {"seeds": self.seeds, **found}
+        return found
 
     def verdict(self, book: str | os.PathLike[str] | None = None) -> str:
         """What the ledger says about the means."""
@@ -105,6 +108,12 @@ def experiment(name: str, *, book: str | os.PathLike[str] | None = None) -> pd.D
     """Table of an experiment, None if it has not been run; errors as of `lib.results.table`."""
     there = (book_folder(book).parent / "results" / f"{name}.csv").is_file()
     return table(name, book=book) if there else None
+
+
+def settings(runs: pd.DataFrame) -> dict[str, Any]:
+    """How the networks of a table were trained, as far as they have it in common, and their number as `seeds`."""
+    common = {name: runs[name].iloc[0] for name in SETTINGS if name in runs and runs[name].nunique() == 1}
+    return {"seeds": len(np.unique(runs["seed"])), **{name: _plain(value) for name, value in common.items()}}
 
 
 def group(id: str, name: str, *, book: str | os.PathLike[str] | None = None) -> Group | None:
@@ -139,6 +148,26 @@ def printed(id: str, *, book: str | os.PathLike[str] | None = None) -> Printed:
     row = ledger.load(book)[id]
     assert isinstance(row, Row)
     return row.paper["r_code"]
+
+
+class Orders(NamedTuple):
+    """What the order of the cells is, as far as there are values (the row T1-ord of the ledger)."""
+
+    sigmoid_above_relu: int  # columns in which the sigmoid cell is larger
+    columns: int  # columns that have both cells
+    falling_pairs: int  # inequalities r(D=2) > r(D=3) > r(D=5) of the proxy loss that hold
+    pairs: int  # those with both cells
+    worst_cell_ratio: float  # T1-h over the largest other cell; NaN if there are not all twelve
+
+
+def orders(r: Mapping[str, float]) -> Orders:
+    """Order of some cells of the table, given by id."""
+    columns = [(r[a], r[b]) for a, b in COLUMNS if a in r and b in r]
+    pairs = [(r[a], r[b]) for a, b in FALLING if a in r and b in r]
+    others = [value for id, value in r.items() if id != "T1-h"]
+    worst = r["T1-h"] / max(others) if len(r) == len(KINDS) else math.nan
+    above, falling = sum(b > a for a, b in columns), sum(a > b for a, b in pairs)
+    return Orders(above, len(columns), falling, len(pairs), worst)
 
 
 def title(id: str) -> str:
@@ -207,6 +236,6 @@ def _marked(cell: str) -> str:
 
 def _plain(value: Any) -> Any:
     """A cell of a table as JSON has it: a list was written as text."""
-    if isinstance(value, str) and value.startswith("["):
-        return json.loads(value)
+    if isinstance(value, str):
+        return json.loads(value) if value.startswith("[") else value
     return value.item() if hasattr(value, "item") else value

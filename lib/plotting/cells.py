@@ -1,6 +1,7 @@
 """Table 1 as a picture."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -30,17 +31,17 @@ def plot_cells(
     places = np.arange(len(names), dtype=float)
     shifts = np.linspace(-0.25, 0.25, len(series) + 1)
     values, errors = np.array(paper, dtype=float).T
-    bars = {"ls": "", "elinewidth": 1.2, "ms": 6}
-    black = {"color": COLOURS["theory"], "mfc": "none"}
-    ax.errorbar(values, places + shifts[0], xerr=errors, marker="D", **bars, **black, label="paper")
+    bars: dict[str, Any] = {"ls": "", "elinewidth": 1.2, "ms": 6}
+    black: dict[str, Any] = {"color": COLOURS["theory"], "mfc": "none"}
+    ax.errorbar(values, places + shifts[0], xerr=errors, marker="D", label="paper", **bars, **black)
     for (label, cells), shift, (marker, colour, filled) in zip(series.items(), shifts[1:], MARKS, strict=False):
         there = [k for k, cell in enumerate(cells) if cell is not None]
         pairs = np.array([cell for cell in cells if cell is not None], dtype=float).reshape(-1, 2)
         means, spread = pairs.T
         ends = np.vstack([np.minimum(spread, 0.9 * means), spread])  # a bar to zero would have no end
         face = COLOURS[colour] if filled else "none"
-        style = {"marker": marker, "color": COLOURS[colour], "mfc": face}
-        ax.errorbar(means, places[there] + shift, xerr=ends, **bars, **style, label=label)
+        style: dict[str, Any] = {"marker": marker, "color": COLOURS[colour], "mfc": face}
+        ax.errorbar(means, places[there] + shift, xerr=ends, label=label, **bars, **style)
     ax.plot(np.asarray(chance), places, "|", ms=14, mew=1.5, color=COLOURS["theory"], label="chance")
     for place in places[:-1]:
         ax.axhline(place + 0.5, color="0.9", lw=0.8, zorder=0)
