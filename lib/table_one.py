@@ -112,7 +112,7 @@ def experiment(name: str, *, book: str | os.PathLike[str] | None = None) -> pd.D
 
 def settings(runs: pd.DataFrame) -> dict[str, Any]:
     """How the networks of a table were trained, as far as they have it in common, and their number as `seeds`."""
-    common = {name: runs[name].iloc[0] for name in SETTINGS if name in runs and runs[name].nunique() == 1}
+    common = {name: runs[name].iloc[0] for name in SETTINGS if name in runs and len(np.unique(runs[name].dropna())) == 1}
     return {"seeds": len(np.unique(runs["seed"])), **{name: _plain(value) for name, value in common.items()}}
 
 
