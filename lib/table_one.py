@@ -112,7 +112,9 @@ def experiment(name: str, *, book: str | os.PathLike[str] | None = None) -> pd.D
 
 def settings(runs: pd.DataFrame) -> dict[str, Any]:
     """How the networks of a table were trained, as far as they have it in common, and their number as `seeds`."""
-    common = {name: runs[name].iloc[0] for name in SETTINGS if name in runs and len(np.unique(runs[name].dropna())) == 1}
+    common = {
+        name: runs[name].iloc[0] for name in SETTINGS if name in runs and len(np.unique(runs[name].dropna())) == 1
+    }
     return {"seeds": len(np.unique(runs["seed"])), **{name: _plain(value) for name, value in common.items()}}
 
 
@@ -141,6 +143,11 @@ def best(least: int = 1, *, book: str | os.PathLike[str] | None = None) -> dict[
     """
     found = groups(SOBOL, book=book) | groups(AUTHORS, book=book)
     return {id: found[id] for id in sorted(found) if found[id].seeds >= least}
+
+
+def column(cells: Mapping[str, Group], ratio: str) -> list[tuple[float, float] | None]:
+    """Mean and spread of a ratio in all twelve cells, None where there are no networks."""
+    return [(cells[id].means[ratio], cells[id].spread[ratio]) if id in cells else None for id in sorted(KINDS)]
 
 
 def printed(id: str, *, book: str | os.PathLike[str] | None = None) -> Printed:

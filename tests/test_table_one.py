@@ -96,6 +96,7 @@ def test_runs_of_another_cell_in_the_same_table_are_left_out(book):
     cells = table_one.groups(SOBOL, book=book)
     assert list(cells) == ["T1-e", "T1-f"]
     assert [cell.seeds for cell in cells.values()] == [1, 1] and cells["T1-f"].means["r_code"] == 3.0
+    assert table_one.column(cells, "r_PCA") == [None] * 4 + [(2.0, 0.0), (0.5, 0.0)] + [None] * 6
 
 
 def test_verdicts(with_ledger):

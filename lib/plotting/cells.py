@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from lib.plotting.style import COLOURS
 
-MARKS = (("o", "output", True), ("s", "channel 1", True), ("^", "channel 2", True), ("o", "output", False))
+MARKS = (("o", "output", True), ("s", "alternative", True), ("o", "output", False))
 
 
 def plot_cells(
