@@ -1,5 +1,7 @@
 """The picture of Table 1: every value in its place."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ def test_plot_cells():
     ours = {"leading vectors": [(1.2, 0.1), None, (4.0, 9.0)], "best": [None, None, (1e-3, 1e-4)]}
     plotting.plot_cells(names, paper, ours, ax, chance=[99.9, 99.8, 99.7])
     bars = [container for container in ax.containers if isinstance(container, ErrorbarContainer)]
-    drawn = {container.get_label(): container.lines for container in bars}
+    drawn: dict[Any, Any] = {container.get_label(): container.lines for container in bars}
     assert list(drawn) == ["paper", *ours]
     np.testing.assert_allclose(drawn["paper"][0].get_xdata(), [1.3, 4.9, 3.0])
     np.testing.assert_allclose(drawn["leading vectors"][0].get_xdata(), [1.2, 4.0])
