@@ -79,7 +79,8 @@ def test_a_cell_of_its_networks(book):
         "sampler": "monte-carlo",
         "n_steps": 5000,
     }
-    assert cell.runs["share"][0] == pytest.approx(0.9999) and np.isnan(cell.runs["error_ratio"].to_numpy()).all()
+    shares: list[float] = cell.runs["share"].tolist()
+    assert shares[0] == pytest.approx(0.9999) and np.isnan(cell.runs["error_ratio"].to_numpy()).all()
 
 
 def test_networks_on_other_points_stand_in_where_there_are_no_others(book):
