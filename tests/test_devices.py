@@ -65,7 +65,9 @@ from lib.linear import hessian as linear_hessian
 from lib.relu import descent as relu_descent
 from lib.relu import hessian, images, leading, printed, rank_one, two_point
 
-OTHERS = "artifacts batch ledger notebooks record report results plotting".split()  # plotting moves tensors to the CPU
+OTHERS = (  # plotting moves tensors to the CPU
+    "artifacts batch ledger notebooks record report results table_one plotting".split()
+)
 MODULES = sorted(
     module.name.removeprefix("lib.")
     for module in pkgutil.walk_packages(lib.__path__, "lib.")

@@ -265,6 +265,18 @@ FAULTS = {
         "vectors.detach().double() @ matrix.double().T",
         "test_coordinates.py::test_selectivity_of_a_network_whose_currents_are_exact",
     ),
+    "Table 1 takes Sobol points where there are the authors' own": Fault(
+        "table_one.py",
+        "groups(SOBOL, book=book) | groups(AUTHORS, book=book)",
+        "groups(AUTHORS, book=book) | groups(SOBOL, book=book)",
+        "test_table_one.py::test_networks_on_other_points_stand_in_where_there_are_no_others",
+    ),
+    "the spread of Table 1 is that of a sample": Fault(
+        "table_one.py",
+        ".to_numpy().std().item()",
+        ".to_numpy().std(ddof=1).item()",
+        "test_table_one.py::test_a_cell_of_its_networks",
+    ),
     "rows instead of columns obey Dale's law": Fault(
         "dale.py",
         "W.copy_((W * signs).clamp_min_(0).mul_(signs))",

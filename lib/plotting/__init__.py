@@ -1,5 +1,6 @@
 """Pictures of the book: one idea each, drawn on axes that are handed in; nothing here trains or opens files."""
 
+from lib.plotting.cells import plot_cells
 from lib.plotting.curvature import plot_conditions, plot_contraction, plot_eigenvalues, plot_stall
 from lib.plotting.descent import (
     plot_decay,
@@ -60,6 +61,7 @@ __all__ = [
     "plot_against_scale",
     "plot_alignments",
     "plot_angles",
+    "plot_cells",
     "plot_channel_eigenvalues",
     "plot_channels",
     "plot_components",
