@@ -276,6 +276,17 @@ FAULTS = {
         ".to_numpy().std().item()",
         ".to_numpy().std(ddof=1).item()",
         "test_table_one.py::test_a_cell_of_its_networks",
+    "neurons count as selective within the cosine of the angle, not its square": Fault(
+        "selectivity.py",
+        "math.cos(_radians(degrees)) ** 2",
+        "math.cos(_radians(degrees))",
+        "test_selectivity.py::test_axis_share_is_the_angle_to_the_nearest_axis",
+    ),
+    "chance directions in one dimension too many": Fault(
+        "selectivity.py",
+        "betainc((D - 1) / 2, 0.5",
+        "betainc(D / 2, 0.5",
+        "test_selectivity.py::test_chance_is_what_even_directions_give",
     ),
     "rows instead of columns obey Dale's law": Fault(
         "dale.py",

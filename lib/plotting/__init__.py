@@ -44,6 +44,7 @@ from lib.plotting.saturation import (
     plot_table_angles,
 )
 from lib.plotting.score import plot_score
+from lib.plotting.selectivity import plot_selectivities
 from lib.plotting.signals import draw_network, plot_integral, plot_memories, plot_pulse
 from lib.plotting.special import plot_limits, plot_polynomials, plot_recursion
 from lib.plotting.style import COLOURS, MARKERS, STYLE, new_axes, numbers, use_style
@@ -108,6 +109,7 @@ __all__ = [
     "plot_scale_bounds",
     "plot_scaling",
     "plot_score",
+    "plot_selectivities",
     "plot_singular_values",
     "plot_sizes",
     "plot_sizes_followed",
