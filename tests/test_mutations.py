@@ -276,6 +276,7 @@ FAULTS = {
         ".to_numpy().std().item()",
         ".to_numpy().std(ddof=1).item()",
         "test_table_one.py::test_a_cell_of_its_networks",
+    ),
     "neurons count as selective within the cosine of the angle, not its square": Fault(
         "selectivity.py",
         "math.cos(_radians(degrees)) ** 2",
