@@ -18,6 +18,11 @@ class ResultsError(ValueError):
     """A table of results is missing, or is not the one that its provenance describes."""
 
 
+def experiments(*, book: str | os.PathLike[str] | None = None) -> list[str]:
+    """Names of the experiments that have a table, sorted; for what a chapter shows only once it is there."""
+    return sorted(path.stem for path in (book_folder(book).parent / "results").glob("*.csv"))
+
+
 def table(name: str, *, book: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """Table of an experiment: a line for each run, columns for its parameters and for what it recorded.
 

@@ -24,6 +24,7 @@ from lib import (
     activations,
     analysis,
     checks,
+    clamping,
     coordinates,
     dale,
     diagnosis,
@@ -418,6 +419,7 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "selectivity.support_groups": lambda t: selectivity.support_groups(t(N, 2, dtype=torch.bool)),
     "selectivity.block_shares": lambda t: selectivity.block_shares(t(N, N), t.labels(), 3),
     "selectivity.off_block_share": lambda t: selectivity.off_block_share(t(3, 3)),
+    "clamping.clamped": lambda t: clamping.clamped(t(N, N), dale.DaleLaw(N)),
     "dale.DaleLaw.__call__": lambda t: dale.DaleLaw(N)(t.networks["relu", 2]),
     "dale.DaleLaw.obeyed": lambda t: dale.DaleLaw(N).obeyed(t(N, N)),
     "dale.modes": lambda t: list(dale.modes(t(N, N), 3)),
@@ -467,6 +469,7 @@ EXEMPT = {
         " cells.cell points.UniformPoints points.SobolPoints points.Strata points.Grid proxies.SampledProxy"
         " proxies.SampledProxy.weights codes.supports selectivity.chance_axis_share selectivity.halves"
         " dale.DaleLaw dale.DaleLaw.excitatory chance.expected chance.code_from_rms heads.Head"
+        " clamping.clamped_spectrum clamping.chance_overlap"
         " heads.ContextLoss"
     ),
     "keeps the losses of a training above": (

@@ -295,6 +295,18 @@ FAULTS = {
         "W.copy_((W.T * signs).clamp_min_(0).mul_(signs).T)",
         "test_dale.py::test_wrong_signs_become_zero",
     ),
+    "all pairs of a clamped matrix as strong": Fault(
+        "clamping.py",
+        "(4 * m.square() - 1)",
+        "(4 * m - 1)",
+        "test_clamping.py::test_unsigned_part_has_the_spectrum_of_the_series",
+    ),
+    "inhibitory weights clamped like excitatory ones": Fault(
+        "clamping.py",
+        "(W + W.abs() * signs) / 2",
+        "(W + W.abs()) / 2",
+        "test_clamping.py::test_clamping_is_what_the_constraint_does",
+    ),
     "the cue is read the other way round": Fault(
         "heads.py",
         "torch.where(cue < 0, y0, y1)",

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from lib.results import ResultsError, arrays, table
+from lib.results import ResultsError, arrays, experiments, table
 
 CONTENT = b"n,seed,F3A.positive,note\n1000,0,0.48,None\n1000,1,NaN,x\n"
 
@@ -23,6 +23,11 @@ def test_a_table_is_read_with_its_types(tmp_path):
     found = table("a", book=write(tmp_path))
     assert found["n"].tolist() == [1000, 1000] and found["note"].tolist() == ["None", "x"]
     assert found["F3A.positive"][0] == 0.48 and found["F3A.positive"].isna().tolist() == [False, True]
+
+
+def test_experiments_that_are_there(tmp_path):
+    assert experiments(book=tmp_path / "book") == []
+    assert experiments(book=write(tmp_path)) == ["a"]
 
 
 def test_a_changed_table_is_refused(tmp_path):
