@@ -62,7 +62,9 @@ from lib.linear import hessian as linear_hessian
 from lib.relu import descent as relu_descent
 from lib.relu import hessian, images, leading, printed, rank_one, two_point
 
-OTHERS = "artifacts batch ledger notebooks record results plotting".split()  # plotting moves tensors to the CPU
+OTHERS = (
+    "artifacts batch explorers ledger notebooks record results plotting widgets".split()
+)  # plotting moves tensors to the CPU
 MODULES = sorted(
     module.name.removeprefix("lib.")
     for module in pkgutil.walk_packages(lib.__path__, "lib.")
