@@ -62,9 +62,7 @@ from lib.linear import hessian as linear_hessian
 from lib.relu import descent as relu_descent
 from lib.relu import hessian, images, leading, printed, rank_one, two_point
 
-OTHERS = (
-    "artifacts batch explorers ledger notebooks record results plotting widgets".split()
-)  # plotting moves tensors to the CPU
+OTHERS = "artifacts batch explorers ledger notebooks record results plotting widgets".split()  # for the CPU alone
 MODULES = sorted(
     module.name.removeprefix("lib.")
     for module in pkgutil.walk_packages(lib.__path__, "lib.")
