@@ -25,6 +25,7 @@ from building import ROOT
 
 from lib import explorers, notebooks
 from lib.batch.chapters import code_cells
+from lib.batch.normal import KERNEL
 
 
 class Explorer(NamedTuple):
@@ -160,7 +161,8 @@ def lab(tmp_path_factory) -> Iterator[str]:
         one = next(one for one in EXPLORERS if one.chapter == chapter and one.fn.__name__ == fn)
         imports = "from lib import explorers\nfrom lib.widgets import Control, explore"
         cells = [nbformat.v4.new_code_cell(source) for source in (imports, one.source)]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells), home / f"{fn}.ipynb")
+        kernel = {"kernelspec": KERNEL}  # else a dialogue asks for one
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), home / f"{fn}.ipynb")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
