@@ -212,6 +212,7 @@ def test_a_live_slider_takes_any_value(lab, tab, fn):
     tab.on("pageerror", lambda error: faults.append(str(error)))
     tab.goto(lab % fn)
     tab.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=60_000)
+    tab.get_by_text("| Idle").first.wait_for(timeout=60_000)  # what is run before the kernel answers is lost
     tab.get_by_role("menuitem", name="Run", exact=True).click()
     tab.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     handle = tab.locator(".jp-Notebook .noUi-handle").first

@@ -77,7 +77,7 @@ def control_widget(widgets: Any, name: str, control: Control) -> Any:
     if control.log:
         ends = math.log10(low), math.log10(high)
         step = (ends[1] - ends[0]) / STEPS
-        return widgets.FloatLogSlider(value, min=ends[0], max=ends[1], step=step, readout_format=".6~g", **look)
+        return widgets.FloatLogSlider(value, min=ends[0], max=ends[1], step=step, readout_format=".6g", **look)
     return widgets.FloatSlider(
-        value, min=low, max=high, step=float(f"{(high - low) / STEPS:.3g}"), readout_format=".6~g", **look
+        value, min=low, max=high, step=float(f"{(high - low) / STEPS:.3g}"), readout_format=".6g", **look
     )
