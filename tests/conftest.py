@@ -4,6 +4,7 @@ import hypothesis
 import matplotlib
 import pytest
 import torch
+from browsing import built, chromium, server, site, visit  # noqa: F401 - fixtures
 
 hypothesis.settings.register_profile("book", derandomize=True, deadline=None)  # the same examples in every run
 hypothesis.settings.load_profile("book")

@@ -66,8 +66,8 @@ from lib.linear import hessian as linear_hessian
 from lib.relu import descent as relu_descent
 from lib.relu import hessian, images, leading, printed, rank_one, two_point
 
-OTHERS = (  # plotting moves tensors to the CPU
-    "artifacts batch ledger notebooks record report results table_one plotting".split()
+OTHERS = (  # for the CPU alone
+    "artifacts batch explorers ledger notebooks record report results table_one plotting widgets".split()
 )
 MODULES = sorted(
     module.name.removeprefix("lib.")
