@@ -29,13 +29,14 @@ AUTHORS = {
     "T1-d": "channels-relu-proxy-2",
     "T1-e": "channels-relu-proxy-3",
     "T1-f": "channels-relu-proxy-5",
+    "T1-g": "sigmoid-batch",
     "T1-h": "channels-sigmoid-batch",
     "T1-i": "sigmoid-proxy",
     "T1-j": "channels-sigmoid-proxy-2",
     "T1-k": "channels-sigmoid-proxy-3",
     "T1-l": "channels-sigmoid-proxy-5",
 }
-"""Experiments with the authors' settings. (Nobody has planned that of T1-g yet.)"""
+"""Experiments with the authors' settings."""
 
 SOBOL = {
     "T1-a": "relu-batch-sobol",
