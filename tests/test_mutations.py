@@ -445,7 +445,8 @@ def copied(folder: Path, fault: Fault | None) -> Path:
     """A copy of the package, with one fault, and of the tests that are run on it."""
     shutil.copytree(ROOT / "lib", folder / "lib", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "tests").mkdir()
-    for name in {"conftest.py", "equations.py", "integrators.py"} | {test.split("::")[0] for test in ALL_TESTS}:
+    shared = {"conftest.py", "equations.py", "integrators.py", "browsing.py", "building.py"}
+    for name in shared | {test.split("::")[0] for test in ALL_TESTS}:
         shutil.copy(ROOT / "tests" / name, folder / "tests")
     (folder / "pytest.ini").write_text(PYTEST_INI)
     if fault is not None:
