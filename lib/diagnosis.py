@@ -4,8 +4,6 @@ Nothing is assumed about how the network was trained. What it integrates is read
 else is measured on burst sequences against these very integrals, or those of a task that is asked for.
 """
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from typing import NamedTuple
@@ -14,28 +12,17 @@ import torch
 from torch import Tensor
 
 from lib import checks
-from lib.activations import Linear, ReLU
-from lib.analysis import current_ratios
+from lib.analysis import current_ratios, relative_error
+from lib.answers import fit_integrals, fit_pulses, share_fitted
 from lib.coordinates import coordinates, linear_map
-from lib.linear.conditions import examine
-from lib.linear.spectrum import shortfall
-from lib.losses import proxy_terms
+from lib.distances import Condition, distances
 from lib.networks import Integrator
 from lib.selectivity import axis_share, chance_axis_share
-from lib.signals import bursts, integrals, white_noise
+from lib.signals import bursts, white_noise
 from lib.tasks import Task
 
 OCTAVES = range(-6, 11)  # sizes of the inputs at which the range is probed, as powers of two
 SEED = 20201123  # of the burst sequences, unless a generator is given
-MODES = 64  # neurons up to which equation 12 is looked at, by one Schur decomposition per eigenvalue
-
-
-class Condition(NamedTuple):
-    """One condition of the paper, and how far a network is from it."""
-
-    name: str
-    distance: float  # 0 if it is met, relative to what it asks for; NaN or infinite if it cannot be computed
-    equation: str  # of the paper
 
 
 class Selectivity(NamedTuple):
@@ -221,7 +208,7 @@ def diagnose(
     if task is not None:
         gamma, s = (gamma.new_tensor(values) for values in (task.decays, task.scales))
     orders = torch.arange(1, steps + 1).to(own)
-    r2 = _explained(own, s[:, None] * gamma[:, None] ** orders)
+    r2 = share_fitted(own, s[:, None] * gamma[:, None] ** orders)
     others = (answers - torch.diag_embed(own.T)).abs().amax(dim=(0, 2)) / s.abs()
     crosstalk = others.nan_to_num(torch.inf).max().item() if D > 1 else 0.0
 
@@ -278,7 +265,7 @@ def diagnose(
         steps=steps,
         dimension=dimension,
         selectivity=selectivity,
-        conditions=_conditions(net, found, sign, y),
+        conditions=distances(net, found, sign, y),
         tolerance=float(tolerance),
         reasons=reasons,
     )
@@ -292,88 +279,6 @@ def check_sizes(steps: int, sequences: int, tolerance: float) -> None:
     checks.positive("tolerance", tolerance)
 
 
-def fit_pulses(responses: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    r"""Least-squares fit of $s\gamma^{q}$, q = 1, 2, ..., with $\gamma$ from 0 to 1.1; the scale has a closed form.
-
-    Args:
-        responses: `D x K` answers to pulses.
-
-    Returns:
-        Decays, scales and R2 (1 - residual / sum of squares), D numbers each; an answer that is zero throughout, or not
-        finite, has decay and scale 0 and an R2 that is not a number.
-    """
-    _, K = checks.tensor("responses", responses, ("D", "K")).shape
-    good = responses.isfinite().all(dim=1) & (responses != 0).any(dim=1)
-    m = torch.where(good[:, None], responses, 0.0).double()
-    orders = torch.arange(1, K + 1).to(m)
-
-    def removed(grid: Tensor) -> Tensor:
-        """What the best scale removes from the sum of squares, `D x G`."""
-        power = grid[:, :, None] ** orders  # D x G x K
-        norm = power.square().sum(dim=2).clamp_min(1e-300)
-        return torch.einsum("dgk,dk->dg", power, m).square() / norm
-
-    gamma = _searched(removed, m[:, 0], 401)
-    power = gamma[:, None] ** orders
-    s = (power * m).sum(dim=1) / power.square().sum(dim=1).clamp_min(1e-300)
-    gamma, s = (torch.where(good, v, 0.0) for v in (gamma, s))
-    r2 = torch.where(good, _explained(m, s[:, None] * power), torch.nan)
-    return gamma, s, r2
-
-
-def fit_integrals(x: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    r"""Decays and scales of the integrals nearest to some outputs, channel by channel, $\gamma$ from 0 to 1.1.
-
-    Args:
-        x: `B x T x D` inputs.
-        outputs: `B x T x D`.
-
-    Returns:
-        Decays, scales and relative errors (rms over the rms of the fitted integrals), D numbers each; all not numbers
-        if an output is not finite, and scales of 0 if it vanishes.
-    """
-    B, T, D = checks.tensor("x", x, ("B", "T", "D")).shape
-    checks.tensor("outputs", outputs, (B, T, D))
-    good = outputs.isfinite().all(dim=1).all(dim=0)
-    y = torch.where(good, outputs, 0.0).double()
-
-    def candidates(grid: Tensor) -> Tensor:
-        """Integrals of scale one, `B x T x D x G`."""
-        every = [
-            integrals(x[..., c : c + 1].double().expand(B, T, grid.shape[1]).contiguous(), rates, [1.0] * len(rates))
-            for c, rates in enumerate(grid.tolist())
-        ]
-        return torch.stack(every, dim=2)
-
-    def removed(grid: Tensor) -> Tensor:
-        z = candidates(grid)
-        return torch.einsum("btdg,btd->dg", z, y).square() / z.square().sum(dim=(0, 1)).clamp_min(1e-300)
-
-    gamma = _searched(removed, y[0, 0], 23)
-    z = candidates(gamma[:, None])[..., 0]
-    norm = z.square().sum(dim=(0, 1)).clamp_min(1e-300)
-    s = (z * y).sum(dim=(0, 1)) / norm
-    error = ((y - s * z).square().sum(dim=(0, 1)) / (s.square() * norm)).sqrt()
-    return tuple(torch.where(good, v, torch.nan) for v in (gamma, s, error))  # type: ignore[return-value]
-
-
-def _searched(gain: Callable[[Tensor], Tensor], like: Tensor, points: int) -> Tensor:
-    """Where a function of `D x G` decays between 0 and 1.1 is largest, D numbers: a grid, refined to 1e-9."""
-    low, high = torch.zeros_like(like), torch.full_like(like, 1.1)
-    unit = torch.linspace(0, 1, points, dtype=like.dtype).to(like.device)
-    gamma = low
-    for _ in range(math.ceil(math.log(1e9) / math.log((points - 1) / 2)) + 1):
-        grid = low[:, None] + (high - low)[:, None] * unit  # D x G
-        best = gain(grid).argmax(dim=1, keepdim=True)
-        low, high = (grid.gather(1, (best + k).clamp(0, points - 1))[:, 0] for k in (-1, 1))
-        gamma = grid.gather(1, best)[:, 0]
-    return gamma
-
-
-def _explained(values: Tensor, fitted: Tensor) -> Tensor:
-    return 1 - (values - fitted).square().sum(dim=1) / values.square().sum(dim=1)
-
-
 def _pulses(network: Integrator, steps: int) -> Tensor:
     """Half the difference of the answers to pulses of 1 and -1: `steps x D x D`, to output and from input."""
     D = network.D
@@ -385,8 +290,7 @@ def _pulses(network: Integrator, steps: int) -> Tensor:
 
 def _errors(outputs: Tensor, targets: Tensor) -> Tensor:
     """Relative error of each channel, infinite for outputs that overflow."""
-    rms = [values.square().mean(dim=(0, 1)).sqrt() for values in (outputs - targets, targets)]
-    return (rms[0] / rms[1]).nan_to_num(torch.inf)
+    return relative_error(outputs, targets).nan_to_num(torch.inf)
 
 
 def _range(sizes: Tensor, errors: Tensor, tolerance: float) -> tuple[float, float]:
@@ -438,45 +342,6 @@ def _selectivity(currents: Tensor, y: Tensor) -> Selectivity:
     typical = y.square().mean(dim=(0, 1)).sqrt()  # so that scales do not decide what a neuron follows
     share = axis_share(fit.matrix * typical) if D > 1 else 1.0
     return Selectivity(int(active.sum().item()), fit.r2.median().item(), share, chance_axis_share(D))
-
-
-def _conditions(network: Integrator, task: Task, sign: Tensor, y: Tensor) -> tuple[Condition, ...]:
-    """Distances; the signs of the scales are moved into the decoders, so that those of the task are positive."""
-    Z = network.decoders * sign
-    net = Integrator(network.W, network.encoders, Z, activation=network.activation)
-    gamma, s = (y.new_tensor(values) for values in (task.decays, task.scales))
-    found: list[Condition] = []
-    if isinstance(net.activation, Linear):
-        seen = examine(net.W, net.encoders, Z, task, furthest=256)
-        found.append(Condition("moments up to 256 steps", seen.errors.max().item(), "equation 9"))
-        if net.n <= MODES:
-            distance = _or_nan(lambda: shortfall(net.W, net.encoders, Z, task)) / s.min().item()
-            found.append(Condition("weights of all eigenvalues", distance, "equation 12"))
-    if isinstance(net.activation, ReLU) and net.D == 1:
-        found += _at_points(net, task, y.new_tensor([[1.0], [-1.0]]), gamma, s, "at two points", "28")
-    z = (y * sign / (s * gamma)).flatten(0, 1)
-    found += _at_points(net, task, z[:: max(1, len(z) // 500)], gamma, s, "over the range", "34")
-    return tuple(found)
-
-
-def _at_points(
-    network: Integrator, task: Task, z: Tensor, gamma: Tensor, s: Tensor, where: str, equation: str
-) -> list[Condition]:
-    """Both conditions, rms over points relative to the rms of what they ask for."""
-    of_outputs, of_currents = proxy_terms(network, z, task)
-    F = network.encoders.T @ network.W.T
-    wanted = [(z * s * gamma).square().sum(), ((z * gamma) @ F).square().sum()]
-    shares = [(missed / all_).sqrt().item() for missed, all_ in zip((of_outputs, of_currents), wanted, strict=True)]
-    names = (f"outputs {where}", f"currents {where}")
-    return [Condition(name, share, f"equation {equation}") for name, share in zip(names, shares, strict=True)]
-
-
-def _or_nan(compute: Callable[[], float]) -> float:
-    """A number, or NaN where it is refused."""
-    try:
-        return compute()
-    except ValueError:
-        return float("nan")
 
 
 def _reasons(

@@ -19,8 +19,7 @@ from lib import ledger, record
 from lib.cells import CELLS
 from lib.ledger.display import verdict_class
 from lib.ledger.rows import Printed, Row
-from lib.notebooks import book_folder
-from lib.results import table
+from lib.results import experiments, table
 
 AUTHORS = {
     "T1-a": "relu-batch",
@@ -107,8 +106,7 @@ class Group:
 
 def experiment(name: str, *, book: str | os.PathLike[str] | None = None) -> pd.DataFrame | None:
     """Table of an experiment, None if it has not been run; errors as of `lib.results.table`."""
-    there = (book_folder(book).parent / "results" / f"{name}.csv").is_file()
-    return table(name, book=book) if there else None
+    return table(name, book=book) if name in experiments(book=book) else None
 
 
 def settings(runs: pd.DataFrame) -> dict[str, Any]:
@@ -129,9 +127,9 @@ def group(id: str, name: str, *, book: str | os.PathLike[str] | None = None) -> 
     return Group(id, runs.reset_index(drop=True)) if len(runs) else None
 
 
-def groups(experiments: Mapping[str, str], *, book: str | os.PathLike[str] | None = None) -> dict[str, Group]:
+def groups(names: Mapping[str, str], *, book: str | os.PathLike[str] | None = None) -> dict[str, Group]:
     """Of `AUTHORS` or `SOBOL`, the cells whose networks are there, in the order of the table."""
-    found = {id: group(id, experiments[id], book=book) for id in sorted(experiments)}
+    found = {id: group(id, names[id], book=book) for id in sorted(names)}
     return {id: networks for id, networks in found.items() if networks is not None}
 
 

@@ -23,11 +23,11 @@ import lib
 from lib import (
     activations,
     analysis,
+    answers,
     checks,
     clamping,
     coordinates,
     dale,
-    diagnosis,
     heads,
     logistic,
     losses,
@@ -246,7 +246,8 @@ def swept(t: Things) -> sweep.Sweep:
 
 
 CASES: dict[str, Callable[[Things], Any]] = {
-    "diagnosis.fit_pulses": lambda t: diagnosis.fit_pulses(t(2, T)),
+    "answers.fit_pulses": lambda t: answers.fit_pulses(t(2, T)),
+    "answers.share_fitted": lambda t: answers.share_fitted(t(2, T), t(2, T)),
     "weights.Shifted": lambda t: weights.Shifted(activations.ReLU(), t(N)),
     "weights.Shifted.forward": lambda t: weights.Shifted(activations.ReLU(), t(N))(t(B, N)),
     "checks.tensor": lambda t: checks.tensor("x", t(B, N), (B, N)),
@@ -511,9 +512,9 @@ EXEMPT = {
     ),
     "solved by scipy on the CPU": "linear.flow.flow",
     "measures, and puts numbers into words; on a GPU too, but not without numbers": (
-        "diagnosis.diagnose diagnosis.fit_integrals diagnosis.Diagnosis diagnosis.Diagnosis.rows"
-        " diagnosis.Diagnosis.html diagnosis.Condition diagnosis.Selectivity diagnosis.Dimension diagnosis.OnNoise"
-        " diagnosis.check_sizes"
+        "diagnosis.diagnose answers.fit_integrals diagnosis.Diagnosis diagnosis.Diagnosis.rows"
+        " diagnosis.Diagnosis.html distances.Condition distances.distances diagnosis.Selectivity diagnosis.Dimension"
+        " diagnosis.OnNoise diagnosis.check_sizes"
     ),
     "copies an activation that has numbers": "weights.embed",
     "reads and writes files, through the CPU": (

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.activations import Linear, ReLU
-from lib.diagnosis import diagnose, fit_integrals, fit_pulses
+from lib.answers import fit_integrals, fit_pulses
+from lib.diagnosis import diagnose
 from lib.linear.spectrum import realise
 from lib.networks import Integrator
 from lib.signals import white_noise

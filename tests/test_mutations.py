@@ -398,15 +398,15 @@ FAULTS = {
         "test_linear_spectrum.py::test_a_defective_eigenvalue_counts_though_its_weights_add_up_to_nothing",
     ),
     "the fit forgets that an integral decays before it is read": Fault(
-        "diagnosis.py",
+        "answers.py",
         "orders = torch.arange(1, K + 1).to(m)",
         "orders = torch.arange(K).to(m)",
         "test_diagnosis.py::test_fits_find_what_was_put_in",
     ),
     "the sign of a scale is left in the conditions": Fault(
-        "diagnosis.py",
-        "Z = network.decoders * sign",
-        "Z = network.decoders * sign.abs()",
+        "distances.py",
+        "Z = network.decoders * signs",
+        "Z = network.decoders * signs.abs()",
         "test_diagnosis.py::test_signs_growth_silence_and_mixing_are_told",
     ),
     "the header of a file is believed": Fault(

@@ -99,15 +99,17 @@ def _copied_workers(local: bool) -> Iterator[None]:
         return
     if "distributed" not in sys.modules:  # which reads this setting once
         config.set({"distributed.worker.multiprocessing-method": "forkserver"})
+    server: Any = getattr(forkserver, "_forkserver", None)  # not in the documentation
+    ours = getattr(server, "_forkserver_pid", 0) is None  # nobody had started one
     multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
     forkserver.ensure_running()
     try:
         yield
     finally:
-        with suppress(AttributeError, OSError):  # not in the documentation, and else it stays until this process ends
-            server: Any = forkserver._forkserver  # pyright: ignore[reportAttributeAccessIssue]
-            os.kill(server._forkserver_pid, signal.SIGKILL)  # taking down what it has imported costs it half a second
-            server._stop()
+        if ours:  # else it would stay until this process ends
+            with suppress(AttributeError, OSError, TypeError):
+                os.kill(server._forkserver_pid, signal.SIGKILL)  # to take down what it has imported costs half a second
+                server._stop()
 
 
 @contextmanager
