@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from browsing import PHONE
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from lib.batch import ExecutionError
@@ -17,8 +18,6 @@ from lib.notebooks import parameters, records
 from lib.report import TEMPLATE, as_page, write_report
 from lib.report.__main__ import main
 from lib.weights import LARGEST, FileError, write_network
-
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 def integrator(n: int = 12, gamma: float = 0.9) -> Integrator:
@@ -70,28 +69,17 @@ def test_the_notebook_keeps_the_verdict_and_the_page_has_it(made):
     assert len(modes) == 1  # whoever can read one can read the other
 
 
-def test_the_page_opens_without_a_network(made):
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
+def test_the_page_opens_without_a_network(made, visit):
     folder, name, _ = made
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
-        context = browser.new_context(offline=True, viewport={"width": 390, "height": 844})
-        page, asked, wrong = context.new_page(), [], []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: wrong.append(message.text))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto((folder / "out" / f"{name}-report.html").as_uri())
-        assert page.title().startswith(f"{name}.safetensors")
-        assert page.get_by_role("heading", level=1).count() == 1
-        assert page.get_by_role("row", name="channel 1").first.is_visible()
-        loaded = page.evaluate("[...document.images].map(image => image.complete && image.naturalWidth > 100)")
-        assert loaded == [True, True]
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        assert [url for url in asked if not url.startswith(("file:", "data:"))] == [] and wrong == []
-        browser.close()
+    opened = visit(viewport=PHONE)
+    page = opened.go((folder / "out" / f"{name}-report.html").as_uri())
+    assert page.title().startswith(f"{name}.safetensors")
+    assert page.get_by_role("heading", level=1).count() == 1
+    assert page.get_by_role("row", name="channel 1").first.is_visible()
+    loaded = page.evaluate("[...document.images].map(image => image.complete && image.naturalWidth > 100)")
+    assert loaded == [True, True]
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert opened.faults == []
 
 
 def test_files_and_options_that_are_refused_end_with_two_and_leave_nothing(tmp_path):
