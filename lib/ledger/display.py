@@ -37,8 +37,8 @@ def printed(erratum: Erratum) -> str:
 
 
 def listed(values: Mapping[str, Any]) -> str:
-    """Settings or parameters in one line, such as `n 1000, decays 0.995 and 0.8`."""
-    return ", ".join(f"{name} {_setting(value)}" for name, value in values.items())
+    """Settings or parameters in one line, such as `n 1000; decays 0.995, 0.8`."""
+    return "; ".join(f"{name} {_setting(value)}" for name, value in values.items())
 
 
 def markup(text: str) -> str:
@@ -251,4 +251,4 @@ def _measures(entry: Row | Erratum, values: Mapping[str, float]) -> list[tuple[s
 
 
 def _setting(value: Any) -> str:
-    return " and ".join(map(_setting, value)) if isinstance(value, list) else format_number(value, digits=10)
+    return ", ".join(map(_setting, value)) if isinstance(value, list) else format_number(value, digits=10)

@@ -61,8 +61,8 @@ def test_only_figures_and_the_table_are_listed_each_with_its_command(book, chapt
     text = figures.render()
     assert re.findall("^## (.*)", text, re.M) == ["Figure 3: two populations of neurons", figures.TABLE]
     assert re.findall("row-([A-Za-z0-9-]+)>", text) == ["F3A", "T1-c"]
-    assert "Settings of the paper or its authors: n 1000, decays 0.995, sampler monte-carlo." in text
-    assert "Settings here: n 4, seeds 3." in text and ">reproduced<" in text and ">not run<" in text
+    assert "Settings of the paper or its authors: n 1000; decays 0.995; sampler monte-carlo." in text
+    assert "Settings here: n 4; seeds 3." in text and ">reproduced<" in text and ">not run<" in text
     assert re.findall("^python.*", text, re.M) == [
         "python -m lib.batch run part/tiny",
         "python -m lib.batch run part/tiny",

@@ -53,7 +53,7 @@ def card(text, id):
 def test_a_card_says_what_was_measured_and_how(book, measured):
     text = page.render()
     assert '<a href="part/tiny.html#check-F3A">A tiny chapter, check of F3A</a>' in card(text, "F3A")
-    assert "Run with n 4, seeds 9." in card(text, "F3A")
+    assert "Run with n 4; seeds 9." in card(text, "F3A")
     assert "Needs n at least" not in card(text, "F3A")
     assert "Needs seeds at least 10, was 9; sampler sobol, not stated." in card(text, "F3A")
     assert "shared: **0.05**, accepted 0.01 to 0.1; paper: 0.05 ± 0.01" in card(text, "F3A")
