@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks import (
     batch,
+    channels,
     clock,
     curvature,
     gradient,
@@ -30,6 +31,7 @@ BENCHMARKS = {
     "share": share.run,
     "time_to_loss": time_to_loss.run,
     "sigmoid": sigmoid.run,
+    "channels": channels.run,
     "growth": growth.run,
     "batch": batch.run,
     "gradient": gradient.run,

@@ -8,6 +8,7 @@ import torch
 
 from benchmarks import (
     batch,
+    channels,
     clock,
     gradient,
     growth,
@@ -124,6 +125,23 @@ def test_sigmoid():
     assert [row[0] for row in steps.rows] == ["ours", "plain"]
     assert [row[1] for row in times.rows] == [4, 4, 4]  # the limit: four steps teach little
     assert "stand for 64" in report.notes[0]
+
+
+def test_channels():
+    report = channels.run(Options(quick=True))
+    (table,) = report.tables
+    assert [row[:3] for row in table.rows] == [(case.activation, case.D, case.loss) for case in channels.CASES]
+    assert all(wish.got > 0 for wish in report.wishes)
+    assert "differ by" in report.notes[0]
+
+
+def test_a_contender_takes_its_turn_between_two_draws():
+    calls = []
+    turns = channels.Turns(lambda: calls.append("draw"), lambda: calls.append("other"))
+    for _ in range(3):
+        turns()
+    assert calls == ["draw", "other", "draw", "other", "draw"]
+    assert [len(seconds) for seconds in turns.times.values()] == [2, 2]
 
 
 def test_growth(tmp_path):
