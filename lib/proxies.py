@@ -1,8 +1,8 @@
 r"""The proxy loss averaged over a range of integrals, for any activation (paper, equations 33 and 34).
 
 For one channel and an activation whose singularities are known the average over thousands of points is computed from
-a few (`lib.skeletons`), with the gradient written out; for two rectified channels most products are saved by sorting the
-points (`lib.fans`). With $H_j = f(z_j We)$ and $R_j = W H_j - \gamma z_j We$ as the
+a few (`lib.skeletons`), with the gradient written out. (For two rectified channels `lib.fans` saves most products by
+sorting the points.) With $H_j = f(z_j We)$ and $R_j = W H_j - \gamma z_j We$ as the
 rows of $r \times n$ matrices, $u_j = d \cdot H_j - s\gamma z_j$, and $\Gamma$ the Gram matrix of the points,
 
 $$\mathcal{L} = a\, u^\dagger \Gamma u + b\, \mathrm{tr}(R^\dagger \Gamma R), \qquad

@@ -9,6 +9,7 @@ from lib.fans import Fanned, by_angle
 from lib.losses import proxy_loss
 from lib.proxies import SampledProxy
 from lib.tasks import Task
+from lib.unrolled import Workspace, unroll
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +70,14 @@ def test_points_at_zero_and_on_the_edges(rng):
     assert_near(ours, theirs)
 
 
+def test_a_sector_of_more_than_half_a_turn(rng):
+    degrees = torch.tensor([-170.0, 0, 100, 110, 120, 130, 140, 150, 160], dtype=torch.float64)  # three in each sector
+    z = torch.stack([torch.cos(torch.deg2rad(degrees)), torch.sin(torch.deg2rad(degrees))], dim=1)
+    F, W = randn(2, 50, rng=rng), randn(50, 50, rng=rng)  # some neurons are on at -170 and at 100, and off at 0
+    _, images = Fanned.apply(W, F, randn(50, 2, rng=rng), z)
+    assert_near(images, (z @ F).clamp_min(0) @ W.T)
+
+
 def test_the_null_start_has_half_a_slope_and_no_mixed_neurons(rng):
     network = random_network(12, 2, "relu", rng)
     with torch.no_grad():
@@ -107,3 +116,29 @@ def test_other_shapes_are_refused(rng):
         SampledProxy(Task([0.9, 0.8]))(network, randn(30, 3, rng=rng))
     with pytest.raises(ValueError, match="2 channels, got 1"):
         SampledProxy(Task([0.9]))(network, randn(30, 2, rng=rng))
+
+
+@pytest.mark.parametrize("T", [1, 2, 3, 5])
+@pytest.mark.parametrize("radius", [0.0, 1.0])
+def test_the_unrolled_network(T, radius, rng):
+    network = random_network(15, 2, "relu", rng, trained=("W", "encoders", "decoders"))
+    with torch.no_grad():
+        network.W.mul_(radius)
+    x, factors = randn(70, T, 2, rng=rng), randn(70, T, 2, rng=rng)
+    weights = (network.W, network.encoders, network.decoders)
+    ours, theirs = unroll(network, x, Workspace()), network(x).outputs
+    assert_near(ours, theirs)
+    for y in (ours, theirs):
+        assert y.shape == (70, T, 2)
+    pairs = zip(*(torch.autograd.grad((y * factors).sum(), weights) for y in (ours, theirs)), strict=True)
+    for a, b in pairs:
+        assert_near(a, b)
+
+
+def test_the_unrolled_network_has_fewer_products(rng, monkeypatch):
+    used = []
+    monkeypatch.setattr("lib.unrolled.Fan", lambda *args: used.append(args) or fans.Fan(*args))
+    unroll(random_network(10, 2, "relu", rng), randn(20, 3, 2, rng=rng), Workspace())
+    unroll(random_network(10, 3, "relu", rng), randn(20, 3, 3, rng=rng), Workspace())
+    unroll(random_network(10, 2, "sigmoid", rng), randn(20, 3, 2, rng=rng), Workspace())
+    assert len(used) == 1
