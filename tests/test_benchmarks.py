@@ -12,6 +12,7 @@ from benchmarks import (
     clock,
     gradient,
     growth,
+    memory,
     proxy,
     reduced,
     share,
@@ -150,6 +151,14 @@ def test_growth(tmp_path):
     assert [len(table.rows) for table in report.tables] == [2, 2, 2, 2, 4]
     assert figure.stat().st_size > 1000
     assert report.wishes[0].got > 0 or math.isnan(report.wishes[0].got)
+
+
+def test_memory():
+    report = memory.run(Options(quick=True))
+    (table,) = report.tables
+    assert [row[:2] for row in table.rows] == [(1, "float32"), (2, "float32"), (1, "float64")]
+    assert memory.Simulation(1000, 128, 200, 1, "float32").kept == 128 * 200 * 1001 * 4
+    assert len(report.wishes) == 1
 
 
 def test_batch():
