@@ -118,6 +118,10 @@ def test_time_to_loss():
     losses = [float(row[-1]) for row in rows]
     assert max(losses) < 1.05 * min(losses)  # all descend alike
     assert max(losses) < 0.2  # from about 0.6 at the null start
+    second = report.tables[1].rows
+    assert [row[0] for row in second][2:] == ["ours, Monte Carlo 32", "authors, Monte Carlo 32"]
+    assert second[2][1] == second[3][1]  # counted, not run
+    assert [wish.wanted for wish in report.wishes] == [15.0, 8.0]
 
 
 def test_sigmoid():
