@@ -4,8 +4,8 @@ The test loss is that of 4096 fixed Monte Carlo sequences, in the authors' norma
 with the clock stopped. Contenders advance in turns of as many steps. Drawing a batch counts. The authors' rectifier has
 derivative 1 at zero, ours has 1/2, which matters in the first step alone.
 
-With two channels the authors' algorithm is not run to the end: its steps are those that ours takes with the same kind of
-batches, and its time is their number times the seconds of one of its steps, measured in turns with ours.
+With two channels the authors' algorithm is not run to the end: its steps are those that ours takes with the same kind
+of batches, and its time is their number times the seconds of one of its steps, measured in turns with ours.
 """
 
 import time
