@@ -7,6 +7,8 @@
 * `step`: one training step against the authors' algorithm and against `torch.nn.RNN`.
 * `share`: what share of that step the matrix products take that no algorithm of this kind can avoid.
 * `time_to_loss`: how long the training takes to reach a given loss on test sequences.
+* `channels`: one training step with two or three channels, batch and proxy losses, against the authors' algorithm.
+* `memory`: the peak memory of simulating long sequences with all currents kept.
 * `growth`: seconds and peak memory of a step against n, T, batch and D, beside the number of products.
 * `reduced`: a step of a linear network in the four-dimensional space it learns in, against all its weights.
 

@@ -10,10 +10,12 @@ from typing import Any
 
 from benchmarks import (
     batch,
+    channels,
     clock,
     curvature,
     gradient,
     growth,
+    memory,
     proxy,
     reduced,
     share,
@@ -30,7 +32,9 @@ BENCHMARKS = {
     "share": share.run,
     "time_to_loss": time_to_loss.run,
     "sigmoid": sigmoid.run,
+    "channels": channels.run,
     "growth": growth.run,
+    "memory": memory.run,
     "batch": batch.run,
     "gradient": gradient.run,
     "spectra": spectra.run,

@@ -65,8 +65,21 @@ def ours(net: Integrator, goal: Task, x: Tensor) -> Contender:
     return Contender(net.W, lambda: loss(net, x), lambda: _gradient(net.W))
 
 
-def authors_loss(W: Tensor, encoders: Tensor, decoders: Tensor, x: Tensor, targets: Tensor, scales: Tensor) -> Tensor:
-    """The authors' loss of a ReLU network, for `B x T x D` inputs and targets and D scales."""
+def rectify(currents: Tensor) -> Tensor:
+    """The authors' rectifier."""
+    return torch.clamp(currents, 0, 1e8)
+
+
+def authors_loss(
+    W: Tensor,
+    encoders: Tensor,
+    decoders: Tensor,
+    x: Tensor,
+    targets: Tensor,
+    scales: Tensor,
+    f: Callable[[Tensor], Tensor] = rectify,
+) -> Tensor:
+    """The authors' loss of a network with activation f, for `B x T x D` inputs and targets and D scales."""
     B, T, D = x.shape
     state = x.new_zeros(B, len(W))
     outputs = []
@@ -74,7 +87,7 @@ def authors_loss(W: Tensor, encoders: Tensor, decoders: Tensor, x: Tensor, targe
         drive = state
         for c in range(D):
             drive = drive + x[:, t, c, None] * encoders[:, c]
-        state = torch.clamp(drive @ W.T, 0, 1e8)
+        state = f(drive @ W.T)
         outputs.append(torch.stack([torch.sum(state * decoders[:, c], dim=-1) for c in range(D)], dim=-1))
     errors = (torch.stack(outputs, dim=1) - targets).square() / (scales * T) ** 2
     return errors.mean(dim=(0, 1)).sum()

@@ -1,9 +1,9 @@
 """How seconds and peak memory of a training step grow with n, T, batch and D, beside what they should follow.
 
 Seconds should follow the products of matrices that are done, counted in a step: `3 (T - 1)` of batch x n x n, or with
-one channel `3 (T - 2)`, or `3 (T - 3)` and many small ones if the batch is large. Memory should follow the buffers of
-the unrolled network, currents and states of all steps, with W and its gradient: `4 (2 T batch n + 2 n^2)` bytes. It is
-the peak of a process of its own for each point, net of what a network of two neurons takes there.
+one channel `3 (T - 2)`; with one or two channels and a large batch, three fewer and many small ones. Memory should
+follow the buffers of the unrolled network, currents and states of all steps, with W and its gradient: `4 (2 T batch n +
+2 n^2)` bytes. It is the peak of a process of its own for each point, net of what a network of two neurons takes there.
 """
 
 import argparse

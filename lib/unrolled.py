@@ -8,7 +8,8 @@ $$G_t = f'(\nu_t) \odot (r_t Z^\dagger + G_{t+1} W), \qquad
 
 All steps share one product for the first sum. The first product is skipped because $h_{-1} = 0$; with one channel and a
 homogeneous activation $h_0$ lies on two half lines, so the second is skipped too, and its gradient has rank two. With
-the rectifier and a large batch `lib.cones` saves most of the third.
+the rectifier and a large batch `lib.cones` saves most of the third. With two channels and a large batch of sequences,
+sorted by their first inputs, `lib.fans` saves most of the second.
 
 A few vectors of length n are kept as the rows of a small matrix, and stand on the left of every product: the usual BLAS
 is up to ten times slower at multiplying `n x n` by `n x 2` than `2 x n` by `n x n`.
@@ -22,6 +23,7 @@ from torch import Tensor
 from lib import checks
 from lib.activations import ReLU
 from lib.cones import Cones
+from lib.fans import Fan, by_angle, worth_fanning
 from lib.networks import Integrator
 
 # Cutting a batch into blocks takes longer than it saves below either of these. Measured on one core in float32, T=3, as
@@ -50,21 +52,27 @@ class _Unrolled(torch.autograd.Function):
 
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, W: Tensor, E: Tensor, Z: Tensor, x: Tensor, activation: Any, space: Workspace
+        ctx: Any, W: Tensor, E: Tensor, Z: Tensor, x: Tensor, activation: Any, space: Workspace, sorted_first: bool
     ) -> Tensor:
         T, B, D = x.shape
         n = len(W)
         lines = D == 1 and getattr(activation, "homogeneous", False)
-        nu, h = space.get("nu", (T, B, n), W), space.get("h", (T, B, n), W)  # if lines, t = 0 is never touched
+        nu, h = space.get("nu", (T, B, n), W), space.get("h", (T, B, n), W)  # if lines or fan, t = 0 is never touched
         F = _rows(E) @ W.T  # D x n, rows W e_c
         ends = _ends(F, activation) if lines else None
+        fan = Fan(F, x[0]) if sorted_first else None
         readout = _rows(Z)
         y = x.new_empty(T, D, B)
         for t in range(T):
             if ends is not None and t == 0:  # h_0 = x_0^+ f(We) + x_0^- f(-We)
                 torch.mm((ends @ Z).T, _half_lines(x[0]), out=y[0])
                 continue
-            if ends is not None and t == 1:  # nu_1 = x_1 We + x_0^+ W f(We) + x_0^- W f(-We)
+            if fan is not None and t == 0:
+                y[0] = fan.images(space.get("Wt", (n, n), W).copy_(W.T), Z, nu[1]).T
+                continue
+            if fan is not None and t == 1:  # nu_1 = x_1 We + W f(x_0 We)
+                nu[1].addmm_(x[1], F)
+            elif ends is not None and t == 1:  # nu_1 = x_1 We + x_0^+ W f(We) + x_0^- W f(-We)
                 torch.mm(torch.cat([_half_lines(x[0]), x[1].T]).T, torch.cat([ends @ W.T, F]), out=nu[1])
             else:
                 torch.mm(x[t], F, out=nu[t])
@@ -73,7 +81,7 @@ class _Unrolled(torch.autograd.Function):
             activation.into(nu[t], h[t])
             torch.mm(readout, h[t].T, out=y[t])
         space.calls += 1
-        ctx.call, ctx.space, ctx.activation = space.calls, space, activation
+        ctx.call, ctx.space, ctx.activation, ctx.fan = space.calls, space, activation, fan
         ctx.save_for_backward(W, E, Z, x, F, ends)
         return y.transpose(1, 2)
 
@@ -81,7 +89,7 @@ class _Unrolled(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, r: Tensor) -> Any:  # type: ignore[override]
         W, E, Z, x, F, ends = ctx.saved_tensors
-        space, activation = ctx.space, ctx.activation
+        space, activation, fan = ctx.space, ctx.activation, ctx.fan
         if ctx.call != space.calls:
             raise RuntimeError("backward must follow its own forward: the workspace has been used again since")
         space.calls += 1  # nu is overwritten below: a second backward must not find it
@@ -89,7 +97,7 @@ class _Unrolled(torch.autograd.Function):
         n = len(W)
         nu, h = space.get("nu", (T, B, n), W), space.get("h", (T, B, n), W)
         delta = space.get("delta", (B, n), W)
-        first = 0 if ends is None else 1
+        first = 0 if ends is None and fan is None else 1
         for t in range(T - 1, first - 1, -1):
             torch.mm(r[t], Z.T, out=delta)
             if t < T - 1:
@@ -102,6 +110,11 @@ class _Unrolled(torch.autograd.Function):
             dW = torch.zeros_like(W)
         dF = x[first:].reshape(-1, D).T @ G[first:].reshape(-1, n)  # D x n, from the terms W E x_t
         dZ = r[first:].reshape(-1, D).T @ h[first:].reshape(-1, n) if ctx.needs_input_grad[2] else None  # D x n
+        if fan is not None:
+            of_Wt, of_F, of_Z = fan.gradients(W, space.get("Wt", (n, n), W), Z, r[0], G[1])
+            dW += of_Wt.T
+            dF += of_F
+            dZ = dZ + of_Z.T if dZ is not None else None
         left, right = dF, _rows(E)  # the rest of dW is left' right
         if ends is not None:
             parts = _half_lines(x[0])  # 2 x B
@@ -116,7 +129,7 @@ class _Unrolled(torch.autograd.Function):
             left[:D] = dF
             dZ = dZ + weights.T @ ends if dZ is not None else None
         dE = (dF @ W).T if ctx.needs_input_grad[1] else None
-        return dW.addmm_(left.T, right), dE, dZ.T if dZ is not None else None, None, None, None
+        return dW.addmm_(left.T, right), dE, dZ.T if dZ is not None else None, None, None, None, None
 
 
 def _rows(thin: Tensor) -> Tensor:
@@ -153,7 +166,11 @@ def unroll(network: Integrator, x: Tensor, space: Workspace) -> Tensor:
     if _worth_cutting(network, steps):
         y = Cones.apply(network.W, network.encoders, network.decoders, steps, space)
     else:
-        y = _Unrolled.apply(network.W, network.encoders, network.decoders, steps, f, space)
+        fanned = len(steps) > 1 and worth_fanning(f, network.W, steps.shape[1], network.D)
+        order = by_angle(steps[0]) if fanned else None
+        steps = steps[:, order] if order is not None else steps
+        y = _Unrolled.apply(network.W, network.encoders, network.decoders, steps, f, space, fanned)
+        y = y[:, torch.argsort(order)] if order is not None else y  # type: ignore[index]
     return y.transpose(0, 1)  # type: ignore[union-attr]
 
 

@@ -8,9 +8,11 @@ import torch
 
 from benchmarks import (
     batch,
+    channels,
     clock,
     gradient,
     growth,
+    memory,
     proxy,
     reduced,
     share,
@@ -116,6 +118,10 @@ def test_time_to_loss():
     losses = [float(row[-1]) for row in rows]
     assert max(losses) < 1.05 * min(losses)  # all descend alike
     assert max(losses) < 0.2  # from about 0.6 at the null start
+    second = report.tables[1].rows
+    assert [row[0] for row in second][2:] == ["ours, Monte Carlo 32", "authors, Monte Carlo 32"]
+    assert second[2][1] == second[3][1]  # counted, not run
+    assert [wish.wanted for wish in report.wishes] == [15.0, 8.0]
 
 
 def test_sigmoid():
@@ -126,12 +132,37 @@ def test_sigmoid():
     assert "stand for 64" in report.notes[0]
 
 
+def test_channels():
+    report = channels.run(Options(quick=True))
+    (table,) = report.tables
+    assert [row[:3] for row in table.rows] == [(case.activation, case.D, case.loss) for case in channels.CASES]
+    assert all(wish.got > 0 for wish in report.wishes)
+    assert "differ by" in report.notes[0]
+
+
+def test_a_contender_takes_its_turn_between_two_draws():
+    calls = []
+    turns = channels.Turns(lambda: calls.append("draw"), lambda: calls.append("other"))
+    for _ in range(3):
+        turns()
+    assert calls == ["draw", "other", "draw", "other", "draw"]
+    assert [len(seconds) for seconds in turns.times.values()] == [2, 2]
+
+
 def test_growth(tmp_path):
     figure = tmp_path / "folder" / "growth.png"
     report = growth.run(Options(quick=True, figure=figure))
     assert [len(table.rows) for table in report.tables] == [2, 2, 2, 2, 4]
     assert figure.stat().st_size > 1000
     assert report.wishes[0].got > 0 or math.isnan(report.wishes[0].got)
+
+
+def test_memory():
+    report = memory.run(Options(quick=True))
+    (table,) = report.tables
+    assert [row[:2] for row in table.rows] == [(1, "float32"), (2, "float32"), (1, "float64")]
+    assert memory.Simulation(1000, 128, 200, 1, "float32").kept == 128 * 200 * 1001 * 4
+    assert len(report.wishes) == 1
 
 
 def test_batch():

@@ -54,7 +54,7 @@ def check(network, x, tolerance=1e-12):
     assert_near(ours, gradient(reference, network), tolerance)
     steps = x.transpose(0, 1).contiguous()
     plain = unrolled._Unrolled.apply(
-        network.W, network.encoders, network.decoders, steps, network.activation, Workspace()
+        network.W, network.encoders, network.decoders, steps, network.activation, Workspace(), False
     ).transpose(0, 1)  # type: ignore[union-attr]
     assert_near(ours, gradient(plain, network), tolerance)
     return ours

@@ -478,7 +478,10 @@ EXEMPT = {
     ),
     "sorts neurons by their numbers": "relu.null_start.descend_from_null",
     "hands vectors to scipy, on a CPU": "relu.hessian.largest_eigenvalue",
-    "cuts a batch by its numbers; used on a CPU alone": "cones.Cones cones.Cones.forward cones.Cones.backward",
+    "cuts a batch by its numbers; used on a CPU alone": (
+        "cones.Cones cones.Cones.forward cones.Cones.backward fans.Fan fans.Fan.images fans.Fan.gradients"
+        " fans.Fanned fans.Fanned.forward fans.Fanned.backward fans.by_angle fans.worth_fanning"
+    ),
     "finds points from numbers, with the float64 numbers of a CPU": (
         "skeletons.panels skeletons.Skeleton skeletons.Skeleton.functions skeletons.Skeleton.gram"
         " activations.Sigmoid.poles activations.Sigmoid.values"
@@ -489,7 +492,7 @@ EXEMPT = {
         " training.History training.TrainingDiverged checkpoints.Checkpoint torch_rnn.TorchNetwork recipes.Place"
         " linear.reduced.Reduced linear.manifolds.Constants linear.manifolds.Place"
         " linear.manifolds.Manifolds linear.curvature.Positive linear.descent.Descent recipes.Trained"
-        " cones.Block cones.Cut linear.special.Realised linear.channels.Modes linear.channels.Eigenmodes"
+        " cones.Block cones.Cut fans.Sector linear.special.Realised linear.channels.Modes linear.channels.Eigenmodes"
         " linear.channels.CrossTalk linear.spectrum.Modes linear.spectrum.Cluster"
         " linear.conditions.Examination linear.curvature.Best linear.curvature.Valley"
         " linear.reduced.Invariants linear.slow.Coordinates linear.sweep.Sweep relu.two_point.Terms"

@@ -124,6 +124,18 @@ FAULTS = {
         "add_(null, alpha=0.0)",
         "test_cones.py::test_gradient_at_the_null_start",
     ),
+    "neurons that change within a sector pass nothing back": Fault(
+        "fans.py",
+        "dF.index_add_(1, mixed, self.z[span].T @ currents)",
+        "pass",
+        "test_fans.py::test_outputs_images_and_gradients_are_those_of_autograd",
+    ),
+    "a sector of more than half a turn is trusted": Fault(
+        "fans.py",
+        "narrow = (turn < math.pi - 1e-3)",
+        "narrow = (turn < 9.0)",
+        "test_fans.py::test_a_sector_of_more_than_half_a_turn",
+    ),
     "a half line is missing in the gradient": Fault(
         "unrolled.py",
         "-activation.derivative(-F)])",
