@@ -27,6 +27,7 @@ def plot_margins(ratios: Mapping[str, Tensor], ax: Axes, *, largest: float = 100
     ax.set(xscale="log", yticks=range(len(names)), ylim=(-0.6, len(names) - 0.4))
     ax.set_yticklabels(names[::-1])
     ax.set_xlabel("found over bound")
+    ax.xaxis.set_major_formatter("{x:g}")
 
 
 def plot_cliff(
