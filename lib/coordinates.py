@@ -44,6 +44,39 @@ def coordinates(currents: Tensor, vectors: Tensor) -> Tensor:
     return alpha.reshape(*currents.shape[:-1], -1)
 
 
+class Bounds(NamedTuple):
+    """What lies below and above a number that is not known."""
+
+    lower: float
+    upper: float
+
+
+def ratio_bounds(W: Tensor, currents: Tensor, D: int) -> Bounds:
+    r"""Bounds of the ratio that Table 1 prints, `lib.analysis.Ratios.code`, from angles between two subspaces (E27).
+
+    Let $r$ be the distance of the currents from their best D-dimensional subspace, and $\theta_1 \le \theta_2$ the
+    smallest and the largest angle between that and the span of the leading left singular vectors of W. Then
+
+    $$\max\big(r^2, (1 - r^2)\sin^2\theta_1\big) \le r_{code}^2 \le (1 - r^2)\sin^2\theta_2 + r^2 .$$
+
+    Args:
+        W: `n x n` weights.
+        currents: `... x n`, not all zero.
+        D: Dimensions.
+    """
+    left = leading_vectors(W, D)
+    nu = checks.tensor("currents", currents.reshape(-1, currents.shape[-1]), ("samples", len(left))).double()
+    values, vectors = torch.linalg.eigh(nu.T @ nu)
+    best = vectors[:, -D:]
+    if not values[-1] > 0:
+        raise ValueError("currents must not vanish altogether, got only zeros")
+    missed = (nu - (nu @ best) @ best.T).square().sum() / nu.square().sum()  # r^2, without cancellation
+    sines = torch.linalg.svdvals(best - left @ (left.T @ best))
+    lower = torch.maximum(missed, (1 - missed) * sines[-1].square())
+    upper = (1 - missed) * sines[0].square() + missed
+    return Bounds(lower.sqrt().item(), upper.sqrt().item())
+
+
 class LinearMap(NamedTuple):
     r"""A fit $\alpha_c = \sum_{c'} R_{c,c'}\, y_{c'}$ without a constant, and how good it is."""
 

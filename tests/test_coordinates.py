@@ -5,7 +5,16 @@ import pytest
 import torch
 from equations import PAIRS, randn
 
-from lib.coordinates import compare_states, coordinates, explained, leading_vectors, linear_map, selectivity
+from lib.analysis import current_ratios
+from lib.coordinates import (
+    compare_states,
+    coordinates,
+    explained,
+    leading_vectors,
+    linear_map,
+    ratio_bounds,
+    selectivity,
+)
 
 CHANNELS = pytest.mark.parametrize("D", [1, 2, 3, 5])
 
@@ -28,6 +37,37 @@ def test_leading_vectors(D, rng):
     found = leading_vectors(W.float(), D).numpy()
     assert found.dtype == np.float64
     np.testing.assert_allclose(np.abs((found * U).sum(axis=0)), 1, rtol=1e-5)
+
+
+@CHANNELS
+@pytest.mark.parametrize("noise", [1e-9, 1e-3, 1.0])
+def test_the_printed_ratio_lies_between_its_bounds(D, noise, rng):
+    for turn in (0.0, 0.01, 1.0):
+        W = randn(20, 20, rng=rng)
+        plane = leading_vectors(W, D) + turn * randn(20, D, rng=rng)
+        nu = randn(4, 6, D, rng=rng) @ plane.T + noise * randn(4, 6, 20, rng=rng)
+        found, bounds = current_ratios(W, plane, nu).code, ratio_bounds(W, nu, D)
+        assert bounds.lower * (1 - 1e-6) <= found <= bounds.upper * (1 + 1e-6)
+
+
+def test_bounds_of_the_printed_ratio_by_hand():
+    """Currents on a line at an angle to the leading vector, with a little beside it: both bounds, and what is between.
+
+    Rows (3, 4, 0) and (0, 0, 1): r^2 = 1/26. The leading vector is the first axis, sin^2 = 16/25.
+    """
+    W, nu = torch.diag(torch.tensor([3.0, 2.0, 1.0])), torch.tensor([[3.0, 4.0, 0.0], [0.0, 0.0, 1.0]])
+    bounds = ratio_bounds(W, nu, 1)
+    assert bounds.lower == pytest.approx((16 / 26) ** 0.5)
+    assert bounds.upper == pytest.approx((17 / 26) ** 0.5)
+    assert current_ratios(W, torch.ones(3, 1), nu).code == pytest.approx((17 / 26) ** 0.5)  # nothing along the axis
+
+
+def test_bounds_of_the_printed_ratio_refuse(rng):
+    W = randn(5, 5, rng=rng)
+    with pytest.raises(ValueError, match="only zeros"):
+        ratio_bounds(W, torch.zeros(3, 5), 1)
+    with pytest.raises(ValueError, match="currents"):
+        ratio_bounds(W, randn(3, 4, rng=rng), 1)
 
 
 @CHANNELS

@@ -381,6 +381,7 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "relu.rank_one.plain_bound": lambda t: rank_one.plain_bound(t(B, N, 1), t(N, 1), 0.9, 1.0),
     "relu.rank_one.sharp_bound": lambda t: rank_one.sharp_bound(t(B, N, 1), t(N, 1), t(B), 1.0),
     "relu.rank_one.integrator": lambda t: rank_one.integrator(t(B, N, 1), t(N, 1), 0.9, t(B)).W,
+    "relu.rank_one.flat_integrator": lambda t: rank_one.flat_integrator(*[t(N, 1)] * 2, 0.9).W,
     "relu.rank_one.RankOne.integrate": lambda t: rank_one.RankOne(t(1, 1), t(N, 1), t(N, 1)).integrate(
         t(B, T), t(N, 1), t(N, 1)
     ),
@@ -507,11 +508,12 @@ EXEMPT = {
         " chance.sampled robustness.random_silence robustness.silence_changes"
     ),
     "records, too": (
-        " codes.Supports coordinates.LinearMap coordinates.Prediction logistic.LogisticFit"
+        " codes.Supports coordinates.Bounds coordinates.LinearMap coordinates.Prediction logistic.LogisticFit"
         " robustness.NoiseChanges proxies.Terms dale.Modes chance.Chance heads.Accuracy"
     ),
     "looks at ranks, or searches with scipy: of single networks, on the CPU": (
         "linear.channels.minimal_neurons linear.channels.minimal_directions linear.channels.best_residual"
+        " linear.channels.residual_floor coordinates.ratio_bounds"
     ),
     "solved by scipy on the CPU": "linear.flow.flow",
     "measures, and puts numbers into words; on a GPU too, but not without numbers": (

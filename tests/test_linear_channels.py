@@ -14,6 +14,7 @@ from lib.linear.channels import (
     integrator,
     minimal_directions,
     minimal_neurons,
+    residual_floor,
 )
 from lib.linear.descent import descend
 from lib.linear.moments import moments, target_moments
@@ -133,6 +134,33 @@ def test_a_blind_search_agrees(n, exists, rng):
     residual = best_residual(e, d, TASKS[2], starts=6, generator=rng)
     assert (residual < 1e-20) is exists
     assert residual > 1e-5 or exists
+
+
+@pytest.mark.parametrize(("D", "n"), [(1, 1), (2, 2), (2, 3), (3, 4)])
+def test_no_network_undercuts_the_floor(D, n, rng):
+    """Neither a search nor thousands of random networks; and the floor is not far below the search."""
+    e, d, task = *codes(rng, D, n), TASKS[D]
+    floor = residual_floor(e, d, task)
+    assert floor > 1e-6
+    assert floor <= best_residual(e, d, task, starts=6, generator=rng) < 100 * floor
+    W = randn(2000, n, n, rng=rng) / n**0.5
+    errors = moments(W, e, d, 2 * n) - target_moments(task, 2 * n, e)
+    assert (errors.square().sum(dim=(-3, -2, -1)) >= floor).all()
+
+
+def test_the_floor_by_hand():
+    """One neuron, s = 2, d'e = 1, gamma = 1/2, orders 1 and 2: [[1, 1], [1, 1/2]] has eigenvalues (3 +- sqrt 17)/4."""
+    e = torch.ones(1, 1, dtype=torch.float64)
+    floor = residual_floor(e, e, Task(0.5, 2.0))
+    assert floor == pytest.approx(((17**0.5 - 3) / 4) ** 2 / 2, rel=1e-12)
+
+
+def test_there_is_no_floor_with_enough_neurons(rng):
+    for rank in range(3):
+        e, d = with_defect(rng, 2 + rank, TASKS[2], rank)
+        assert residual_floor(e, d, TASKS[2]) == 0
+    with pytest.raises(ValueError, match="orders"):
+        residual_floor(e, d, TASKS[2], orders=1)
 
 
 def test_a_blind_search_finds_the_special_case(rng):

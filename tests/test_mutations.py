@@ -64,6 +64,18 @@ FAULTS = {
         "network.decoders",
         "test_robustness.py::test_silent_neurons_can_be_cut_out",
     ),
+    "the floor of the error forgets how often an order occurs": Fault(
+        "linear/channels.py",
+        "(rest.square().sum() / (p + 1)).item()",
+        "rest.square().sum().item()",
+        "test_linear_channels.py::test_the_floor_by_hand",
+    ),
+    "the angle between the best subspace and the leading vectors is its cosine": Fault(
+        "coordinates.py",
+        "torch.linalg.svdvals(best - left @ (left.T @ best))",
+        "torch.linalg.svdvals(left.T @ best)",
+        "test_coordinates.py::test_bounds_of_the_printed_ratio_by_hand",
+    ),
     "a term of the proxy loss's gradient is missing": Fault(
         "relu/two_point.py",
         "times(W.mT, r)) - gamma * r",

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from lib.codes import random_codes
 from lib.networks import Integrator
+from lib.relu.hessian import hessian
 from lib.relu.leading import leading, sign_agreement
-from lib.relu.rank_one import integrator, plain_bound, residuals, sharp_bound
+from lib.relu.rank_one import flat_integrator, integrator, plain_bound, residuals, sharp_bound
 from lib.signals import integrals, white_noise
 
 F64 = torch.float64
@@ -191,3 +192,40 @@ def test_sign_agreement_by_hand():
     W = torch.tensor([[1.0, -2.0], [3.0, 4.0]], dtype=F64)
     assert sign_agreement(W, column(1.0, -1.0)).item() == pytest.approx((1 + 2 + 4) / 10)
     assert sign_agreement(W, column(1.0, 2.0)).item() == pytest.approx(8 / 10)
+
+
+def mirrored(n, seed):
+    """Encoders and decoders in which every neuron has one with the opposite weights."""
+    return [torch.cat([v, -v]) / 2**0.5 for v in codes(n, seed)]
+
+
+@few
+@given(st.integers(0, 10**6), st.integers(2, 20), decays, scales)
+def test_the_sharp_bound_is_attained_if_every_neuron_has_its_opposite(seed, n, gamma, s):
+    e, d = mirrored(n, seed)
+    found = integrator(e, d, gamma, s)
+    torch.testing.assert_close(found.sigma[0, 0], sharp_bound(e, d, gamma, s), rtol=1e-8, atol=0)
+
+
+def positive(n, overlap=0.5):
+    """Codes whose decoder reads the halves of the encoder with opposite signs, and the scale d.e."""
+    e, d = codes(n, overlap=overlap)
+    return e, d, (d.T @ e).item()
+
+
+@pytest.mark.parametrize("gamma", [0.5, 0.995, 1.0])
+def test_the_flat_integrator_is_exact_and_flatter(gamma):
+    """At s = d.e the Hessian of n = 8 neurons has n + 3 positive eigenvalues, not the 2n + 2 of other integrators."""
+    e, d, s = positive(8)
+    counts = []
+    for found, scale in ((flat_integrator(e, d, gamma), s), (integrator(e, d, gamma, 1.5 * s), 1.5 * s)):
+        assert residuals(found.W, e, d, gamma, scale).max() < 1e-12
+        values = torch.linalg.eigvalsh(hessian(found.W, e, d, gamma, scale).reshape(64, 64))
+        counts.append((values > 1e-10 * values[-1]).sum().item())
+    assert counts == [8 + 3, 2 * 8 + 2]
+
+
+def test_a_flat_integrator_needs_a_decoder_that_reads_both_halves():
+    e, d, _ = positive(8)
+    with pytest.raises(ValueError, match="positive half"):
+        flat_integrator(e, -d, 0.9)

@@ -212,6 +212,34 @@ def best_residual(
     return min(2 * float(least_squares(errors, start.numpy(), **options).cost) for start in first)
 
 
+def residual_floor(encoders: Tensor, decoders: Tensor, task: Task, *, orders: int | None = None) -> float:
+    r"""What no network with so few neurons can undercut: a bound from below of what `best_residual` looks for.
+
+    Blocks $M_{i+j}$, i and j from 0 to p, form a matrix of rank n at most, and that of an integrator is at least the
+    root of $\sum_{k>n}\sigma_k^2$ away from all such matrices (Eckart and Young). $M_0$ is the same in both, and any
+    other order occurs at most p + 1 times, hence $\sum_q |M_q - S\Gamma^q|^2 \ge \sum_{k>n}\sigma_k^2/(p+1)$. The best
+    p with $2p$ not above the orders is taken. Zero from `minimal_neurons` on.
+
+    Args:
+        encoders: `n x D`.
+        decoders: `n x D`.
+        task: D channels.
+        orders: Moments that count, two at least, from q = 1; None is 2n.
+    """
+    _defect(encoders, decoders, task)  # checks the shapes
+    n = len(encoders)
+    Q = checks.whole("orders", 2 * n if orders is None else orders, 2)
+    M = torch.cat([(decoders.mT @ encoders)[None], target_moments(task, Q, encoders)])
+    floor = 0.0
+    for p in range(1, Q // 2 + 1):
+        order = torch.arange(p + 1)
+        blocks = M[order[:, None] + order]  # p+1 p+1 D D
+        sigma = torch.linalg.svdvals(blocks.movedim(2, 1).reshape((p + 1) * task.D, -1))
+        rest = torch.where(sigma > TOLERANCE * sigma[0], sigma, 0.0)[n:]
+        floor = max(floor, (rest.square().sum() / (p + 1)).item())
+    return floor
+
+
 def _check_channels(encoders: Tensor, task: Task) -> None:
     if encoders.shape[-1] != task.D:
         raise ValueError(f"task must have the network's {encoders.shape[-1]} channels, got {task.D}")

@@ -12,6 +12,7 @@ from lib.plotting.descent import (
 )
 from lib.plotting.diagnosis import plot_pulses, plot_sizes_followed
 from lib.plotting.manifolds import plot_iso_scales, plot_minima
+from lib.plotting.margins import plot_cliff, plot_margins
 from lib.plotting.moments import plot_moment_errors, plot_moments, plot_sample_means, plot_spectra
 from lib.plotting.multiplexing import plot_channel_eigenvalues, plot_channels, plot_fit_residuals, plot_products
 from lib.plotting.onset import plot_against_scale, plot_onset, plot_prediction
@@ -74,7 +75,9 @@ __all__ = [
     "plot_decay",
     "plot_direction",
     "plot_disk",
+    "plot_cliff",
     "plot_disturbance",
+    "plot_margins",
     "plot_eigenvalue_paths",
     "plot_eigenvalues",
     "plot_error_growth",

@@ -136,6 +136,37 @@ def integrator(encoder: Tensor, decoder: Tensor, decay: Number, scale: Number) -
     return RankOne(sigma, halves[..., :1] - halves[..., 1:], rho / sigma)
 
 
+def flat_integrator(encoder: Tensor, decoder: Tensor, decay: Number) -> RankOne:
+    r"""An exact integrator of scale $s = d\cdot e$ at which the proxy loss is flatter than at any other scale.
+
+    Its states $h_\pm$ are multiples of the two halves of the encoder, $e = a h_+ + b h_-$ with
+    $a = d^\dagger e_+/s\gamma$, $-b = -d^\dagger e_-/s\gamma$ (their difference is $1/\gamma$), and
+    $W = \gamma u\,(h_+/|h_+|^2 - h_-/|h_-|^2)^\dagger$ with $u = h_+ - h_-$. Then $We = \gamma(a - b)u = u$.
+
+    Args:
+        encoder: `... x n x 1`, without zeros.
+        decoder: `... x n x 1`, with $d^\dagger e_+ > 0 > d^\dagger e_-$ for the halves of the encoder, $e = e_+ - e_-$.
+        decay: $\gamma$, a number or `...`.
+
+    Raises:
+        ValueError: as for `residuals`, or a decoder that does not read the halves with these signs.
+    """
+    gamma, _ = checked(encoder, decoder, decay, 1.0)
+    halves = _halves(encoder)  # ... n 2
+    loads = decoder.mT @ halves  # ... 1 2
+    if not ((loads[..., 0] > 0) & (loads[..., 1] < 0)).all():
+        raise ValueError(
+            "decoder must read the positive half of the encoder with a positive and the other with a "
+            f"negative weight, got {loads.flatten().tolist()}"
+        )
+    s = loads[..., :1] - loads[..., 1:]  # d'e
+    h = halves * s * gamma / loads.abs()
+    u = h[..., :1] - h[..., 1:]
+    reader = (h / h.square().sum(dim=-2, keepdim=True)) @ h.new_tensor([[1.0], [-1.0]])
+    lengths = u.norm(dim=-2, keepdim=True), reader.norm(dim=-2, keepdim=True)
+    return RankOne(gamma * lengths[0] * lengths[1], u / lengths[0], reader / lengths[1])
+
+
 class _Angles(NamedTuple):
     """Directions in the plane of decoder (at angle 0) and encoder that attain `sharp_bound`, each `... x 1 x 1`."""
 
