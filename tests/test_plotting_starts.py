@@ -18,13 +18,13 @@ def apart():
 
 def test_plot_starts():
     ax = plt.figure().add_subplot()
-    values = {"sgd": [[0.1, 0.3, 0.2], [1.0]], "sgd, decay": [[0.5], [0.5]], "adam": [[2.0], [3.0, 5.0]]}
-    plotting.plot_starts([0.0, 1.0], values, ax)
+    values = {"sgd": {0: [0.1, 0.3, 0.2], 1: [1.0]}, "sgd, decay": {1: [0.5]}, "adam": {0: [2.0], 1: [3.0, 5.0]}}
+    plotting.plot_starts(values, ax)
     medians = [line for line in ax.lines if line.get_linestyle() != "None"]
-    assert [line.get_ydata().tolist() for line in medians] == [[0.2, 1.0], [0.5, 0.5], [2.0, 4.0]]
+    assert [line.get_ydata().tolist() for line in medians] == [[0.2, 1.0], [0.5], [2.0, 4.0]]
     colours = [to_hex(line.get_color()) for line in medians]
     assert colours == [COLOURS["output"], COLOURS["output"], COLOURS["alternative"]]
-    assert sum(len(line.get_ydata()) for line in ax.lines if line not in medians) == 9
+    assert sum(len(line.get_ydata()) for line in ax.lines if line not in medians) == 8
     assert [text.get_text() for text in ax.legend().get_texts()] == list(values)
     assert ax.get_yscale() == "log"
 

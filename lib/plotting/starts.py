@@ -13,28 +13,26 @@ LOOKS = (  # by the place of a kind: colour, marker, filled
     ("alternative", "s", True),
     ("alternative", "s", False),
 )
+APART = 0.05  # of kinds at the same start, in units of the radius
 
 
-def plot_starts(starts: Sequence[float], values: Mapping[str, Sequence[Sequence[float]]], ax: Axes) -> None:
+def plot_starts(values: Mapping[str, Mapping[float, Sequence[float]]], ax: Axes) -> None:
     """Every network as a marker over its start, medians as lines, on a logarithmic axis.
 
     Args:
-        starts: K spectral radii.
-        values: For each kind, four at most, the values of its networks at each of the K starts.
+        values: For each kind, four at most, and each spectral radius of a start, the values of its networks.
         ax: Where to draw.
     """
-    step = 0.05
     for place, (kind, found) in enumerate(values.items()):
         colour, marker, filled = LOOKS[place]
         look = {"color": COLOURS[colour], "mfc": COLOURS[colour] if filled else "white", "ms": 5, "alpha": 0.8}
-        x = np.asarray(starts) + step * (place - (len(values) - 1) / 2)
-        medians = [np.median(numbers(one)) for one in found]
-        ax.plot(x, medians, "-" if filled else ":", color=COLOURS[colour], lw=1.2)
-        for k, one in enumerate(found):
+        shift = APART * (place - (len(values) - 1) / 2)
+        medians = [np.median(numbers(one)) for one in found.values()]
+        ax.plot(np.asarray(list(found)) + shift, medians, "-" if filled else ":", color=COLOURS[colour], lw=1.2)
+        for k, (radius, one) in enumerate(found.items()):
             label = kind if k == 0 else None
-            ax.plot(np.full(len(one), x[k]), numbers(one), marker, ls="none", label=label, **look)
+            ax.plot(np.full(len(one), radius + shift), numbers(one), marker, ls="none", label=label, **look)
     ax.set_yscale("log")
-    ax.set_xticks(starts)
     ax.set_xlabel("spectral radius of the start")
 
 
