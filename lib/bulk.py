@@ -12,7 +12,7 @@ k is the mean product of two rectified normal variables of correlation c.
 
 import math
 
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 
 CRITICAL = math.sqrt(2)  # radius from which a random rectified network sustains its own activity
 
@@ -40,5 +40,5 @@ def even_share(radius: float) -> float:
             f"radius must lie in [0, {CRITICAL:.4g}), where activity does not sustain itself, got {radius}"
         )
     g2 = radius**2
-    c = brentq(lambda c: -(1 - g2 / 2) + g2 * rectified_product(c) - c, -1.0, 1.0)
-    return (1 + c) / 2
+    solved = root_scalar(lambda c: -(1 - g2 / 2) + g2 * rectified_product(c) - c, bracket=(-1.0, 1.0), method="brentq")
+    return (1 + solved.root) / 2
