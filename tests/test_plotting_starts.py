@@ -32,7 +32,7 @@ def test_plot_starts():
 def test_plot_bends():
     ax = plt.figure().add_subplot()
     y = np.linspace(-2, 2, 9)
-    plotting.plot_bends({"straight": np.stack([y, 0 * y], 1), "bent": np.stack([y, -abs(y) / 2], 1)}, ax)
+    plotting.plot_bends({"straight": np.stack([y, 0 * y, y], 1), "bent": np.stack([y, -abs(y) / 2], 1)}, ax)
     straight, bent = ax.lines
     np.testing.assert_allclose(straight.get_ydata(), 0)
     np.testing.assert_allclose(bent.get_ydata(), np.abs(bent.get_xdata()) / 2)

@@ -13,7 +13,7 @@ LOOKS = (  # by the place of a kind: colour, marker, filled
     ("alternative", "s", True),
     ("alternative", "s", False),
 )
-APART = 0.05  # of kinds at the same start, in units of the radius
+APART = 0.03  # of kinds at the same start, in units of the radius
 
 
 def plot_starts(values: Mapping[str, Mapping[float, Sequence[float]]], ax: Axes) -> None:
@@ -46,7 +46,7 @@ def plot_bends(coordinates: Mapping[str, np.ndarray], ax: Axes) -> None:
     for (kind, found), (colour, marker) in zip(
         coordinates.items(), (("output", "o"), ("alternative", "s")), strict=False
     ):
-        points = numbers(found).astype(float)
+        points = numbers(found)[:, :2].astype(float)
         points = points / np.abs(points[:, 0]).max() * [1.0, np.sign(points[:, 1].sum()) or 1.0]
         ax.plot(points[:, 0], points[:, 1], marker, color=COLOURS[colour], ms=3, alpha=0.5, mec="none", label=kind)
     ax.set_xlabel("first principal coordinate")
