@@ -471,7 +471,7 @@ EXEMPT = {
         " cells.cell points.UniformPoints points.SobolPoints points.Strata points.Grid proxies.SampledProxy"
         " proxies.SampledProxy.weights codes.supports selectivity.chance_axis_share selectivity.halves"
         " dale.DaleLaw dale.DaleLaw.excitatory chance.expected chance.code_from_rms heads.Head"
-        " clamping.clamped_spectrum clamping.chance_overlap"
+        " clamping.clamped_spectrum clamping.chance_overlap bulk.rectified_product bulk.even_share"
         " heads.ContextLoss"
     ),
     "keeps the losses of a training above": (

@@ -52,6 +52,18 @@ class Fault(NamedTuple):
 
 
 FAULTS = {
+    "random weights amplify as if no neuron were silent": Fault(
+        "bulk.py",
+        "-(1 - g2 / 2) + g2",
+        "-(1 - g2) + g2",
+        "test_bulk.py::test_the_even_share_is_that_of_networks",
+    ),
+    "the angle between rectified variables is measured from the other side": Fault(
+        "bulk.py",
+        "(math.pi - math.acos(c))",
+        "math.acos(c)",
+        "test_bulk.py::test_the_product_of_rectified_variables_is_that_of_draws",
+    ),
     "noise is amplified by the transpose of the weights": Fault(
         "robustness.py",
         "rows = (rows * slopes[:, None]) @ W",

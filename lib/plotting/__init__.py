@@ -48,6 +48,7 @@ from lib.plotting.score import plot_score
 from lib.plotting.selectivity import plot_selectivities
 from lib.plotting.signals import draw_network, plot_integral, plot_memories, plot_pulse
 from lib.plotting.special import plot_limits, plot_polynomials, plot_recursion
+from lib.plotting.starts import plot_bends, plot_starts
 from lib.plotting.style import COLOURS, MARKERS, STYLE, new_axes, numbers, use_style
 from lib.plotting.training import plot_losses, plot_spread, plot_thresholds
 
@@ -63,6 +64,7 @@ __all__ = [
     "plot_against_scale",
     "plot_alignments",
     "plot_angles",
+    "plot_bends",
     "plot_cells",
     "plot_channel_eigenvalues",
     "plot_channels",
@@ -120,6 +122,7 @@ __all__ = [
     "plot_spectra",
     "plot_spread",
     "plot_stall",
+    "plot_starts",
     "plot_surfaces",
     "plot_table_angles",
     "plot_thresholds",
