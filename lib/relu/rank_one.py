@@ -162,7 +162,8 @@ def flat_integrator(encoder: Tensor, decoder: Tensor, decay: Number) -> RankOne:
     s = loads[..., :1] - loads[..., 1:]  # d'e
     h = halves * s * gamma / loads.abs()
     u = h[..., :1] - h[..., 1:]
-    reader = (h / h.square().sum(dim=-2, keepdim=True)) @ h.new_tensor([[1.0], [-1.0]])
+    over = h / h.square().sum(dim=-2, keepdim=True)
+    reader = over[..., :1] - over[..., 1:]
     lengths = u.norm(dim=-2, keepdim=True), reader.norm(dim=-2, keepdim=True)
     return RankOne(gamma * lengths[0] * lengths[1], u / lengths[0], reader / lengths[1])
 
