@@ -173,3 +173,20 @@ def test_no_recorded_value_is_typed_in(chapter):
             if called(node) in CALLS and isinstance(node, ast.Call):
                 assert node.args and isinstance(node.args[0], ast.Constant), ast.unparse(node)
                 assert measured(source, node.args[0].value, bound), ast.unparse(node)
+
+
+def recorded(sources: list[str]) -> list[str]:
+    """The names that calls of `record` give to values, in order."""
+    calls = [node for source in sources for node in ast.walk(ast.parse(source)) if called(node) == "record"]
+    first = [node.args[0] for node in calls if isinstance(node, ast.Call)]
+    return [str(name.value) for name in first if isinstance(name, ast.Constant)]
+
+
+@each_chapter
+def test_no_two_values_are_recorded_under_one_name(chapter):
+    found = recorded([cell.source for cell in code_cells(read(chapter))])
+    assert len(found) == len(set(found)), sorted(name for name in found if found.count(name) > 1)
+
+
+def test_a_name_given_twice_would_be_found():
+    assert recorded(["record('a', 1)", "check('a', 2)\nrecord('a', 3)"]) == ["a", "a"]
