@@ -21,9 +21,9 @@ from torch import Tensor
 
 from lib.activations import ReLU
 
-# Cutting points into blocks takes longer than it saves below either of these. Measured on one core in float32 as seconds
-# of the plain way / of fans, for the batch loss (T=3) and the proxy loss: n=1000, 256 points: 0.9 and 1.0, 384: 1.0 and 1.2,
-# 1024: 1.3 and 2.2, 4096 (proxy alone): 3.9; 1024 points, n=200: 0.6 and 0.9, n=500: 1.2 and 1.7.
+# Cutting points into blocks takes longer than it saves below either of these. Measured on one core in float32 as
+# seconds of the plain way / of fans, for the batch loss (T=3) and the proxy loss: n=1000, 256 points: 0.9 and 1.0,
+# 384: 1.0 and 1.2, 1024: 1.3 and 2.2, 4096 (proxy alone): 3.9; 1024 points, n=200: 0.6 and 0.9, n=500: 1.2 and 1.7.
 FAN_POINTS = 384
 FAN_PRODUCT = 2e8  # P n^2
 

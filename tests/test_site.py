@@ -135,6 +135,11 @@ RAW_TEX = r"""(() => {
 """Signs of formulas that were not typeset."""
 
 
+CUT_FORMULAS = """[...document.querySelectorAll('.bd-article mjx-container[display="true"]')]
+    .filter((formula) => formula.scrollWidth > formula.clientWidth + 1)
+    .map((formula) => formula.closest("[id]")?.id)"""
+"""Formulas on lines of their own that are wider than the text."""
+
 WITHOUT_PREVIEW = """["term", "equation", "row", "check", "fig"].flatMap((kind) =>
     [...document.querySelectorAll(`article a[href*="#${kind}-"]:not(.headerlink, .has-preview)`)].map((a) => a.href))"""
 """Links to terms, equations, rows, checks and figures that show nothing when they are pointed at."""
@@ -157,6 +162,7 @@ def test_a_page_read_from_disk_in_the_dark(site, visit, page):
     assert tab.locator("mjx-container").count() >= len(formulas)
     assert tab.locator("mjx-merror").count() == 0
     assert tab.evaluate(RAW_TEX) == []
+    assert tab.evaluate(CUT_FORMULAS) == []
     assert tab.evaluate(WITHOUT_PREVIEW) == []
     assert violations(tab) == []
 

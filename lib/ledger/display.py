@@ -130,6 +130,8 @@ def summary_html(lines: Iterable[tuple[Row | Erratum, str, str]]) -> str:
         f'<td><span class="ledger-verdict">{verdict}</span></td></tr>'
         for entry, verdict, anchor in lines
     )
+    if not body:
+        return '<div class="ledger-summary"><p>No row of the ledger belongs here.</p></div>'
     heads = "".join(f'<th scope="col">{head}</th>' for head in ("row", "claim", "verdict"))
     return (
         '<div class="ledger-summary"><table class="ledger-table"><caption>What was reproduced in this chapter</caption>'

@@ -107,6 +107,11 @@ def test_summary_lists_the_rows_of_the_chapter_and_those_checked_here(book, writ
     assert capsys.readouterr().out == "F3A: differs\nT1-c: not run\nC35: reproduced\nE4: not run\n"
 
 
+def test_a_chapter_without_rows_says_so_instead_of_an_empty_table():
+    assert display.summary_text([]) == "no row of the ledger belongs here"
+    assert "No row of the ledger belongs here." in display.summary_html([]) and "<table" not in display.summary_html([])
+
+
 def test_a_second_check_of_a_row_has_its_own_anchor(book, write_chapter, monkeypatch):
     write_chapter()
     begin("part/tiny", {"n": 4})
