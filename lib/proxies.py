@@ -21,10 +21,8 @@ from lib import checks
 from lib.fans import Fanned, by_angle, worth_fanning
 from lib.losses import NORMALISATIONS, proxy_loss, proxy_terms
 from lib.networks import Integrator
-from lib.skeletons import ACCURACY, Skeleton
+from lib.skeletons import Skeleton, has_skeleton
 from lib.tasks import Task
-
-ROOM = 1.4  # a new skeleton serves until |We| has grown by this factor
 
 
 class Terms(NamedTuple):
@@ -75,15 +73,12 @@ class SampledProxy:
         a, b = self.weights(network.n)
         if worth_fanning(network.activation, network.W, len(z), network.D):
             return self._on_fan(network, z)
-        if not (self._allowed and _has_skeleton(network)):
+        if not (self._allowed and has_skeleton(network)):
             return a / len(z) * proxy_loss(network, z, self.task, current_weight=b / a)
         checks.tensor("z", z, ("P", 1))
         if self.task.D != 1:
             raise ValueError(f"task must have the network's 1 channels, got {self.task.D}")
-        largest = (network.W.detach() @ network.encoders.detach()).abs().max().item()
-        if self.skeleton is None or not largest <= self.skeleton.largest:
-            f, floor = network.activation, 1 / (network.activation.slope * self.z_max)  # type: ignore[attr-defined]
-            self.skeleton = Skeleton(f, ROOM * max(largest, floor), self.z_max, ACCURACY[network.W.dtype])
+        self.skeleton = Skeleton.serving(network, self.z_max, self.skeleton)
         gram = self.skeleton.gram(z[:, 0]).to(network.W)
         constants = (self.task.decays[0], self.task.scales[0], a, b)
         args = (network.W, network.encoders, network.decoders, self.skeleton.z.to(network.W), gram)
@@ -101,14 +96,6 @@ class SampledProxy:
         y, images = Fanned.apply(network.W, F, network.decoders, z)  # type: ignore[misc]
         of_currents = images.sub_((z * gamma) @ F).square().sum()
         return (a * (y - z * (s * gamma)).square().sum() + b * of_currents) / len(z)
-
-
-def _has_skeleton(network: Integrator) -> bool:
-    """Whether the states at all z follow from few; the points are found from numbers, on a CPU alone."""
-    thresholds = getattr(network.activation, "thresholds", None)
-    shared = thresholds is None or (thresholds.ndim == 0 and not thresholds.requires_grad)
-    known = network.D == 1 and hasattr(network.activation, "poles") and shared
-    return known and network.W.device.type == "cpu" and network.W.dtype in ACCURACY
 
 
 class _OnSkeleton(torch.autograd.Function):

@@ -30,6 +30,7 @@ from lib import checks
 
 RHO = 3.3  # the series on a panel of p nodes are as accurate as RHO^-p
 STRETCHES = 240  # of f, of either sign, that are sampled to find the points
+ROOM = 1.4  # a new skeleton serves until |We| has grown by this factor
 
 
 class Accuracy(NamedTuple):
@@ -70,6 +71,19 @@ def panels(poles: np.ndarray, z_max: float, *, rho: float = RHO, most: int = 200
         edges = np.sort(np.concatenate([edges, centres[close]]))
         if len(edges) > most + 1:
             raise ValueError(f"poles must be farther from the real axis: more than {most} panels would be needed")
+
+
+def has_skeleton(network: Any) -> bool:
+    """Whether the states at all z follow from few; the points are found from numbers, on a CPU alone."""
+    thresholds = getattr(network.activation, "thresholds", None)
+    shared = thresholds is None or (thresholds.ndim == 0 and not thresholds.requires_grad)
+    known = network.D == 1 and hasattr(network.activation, "poles") and shared
+    return known and network.W.device.type == "cpu" and network.W.dtype in ACCURACY
+
+
+def largest_stretch(network: Any) -> float:
+    r"""$\max_i |(We)_i|$, beyond which a skeleton says nothing; nan if a weight is."""
+    return (network.W.detach() @ network.encoders.detach()).abs().max().item()
 
 
 class Skeleton:
@@ -118,6 +132,15 @@ class Skeleton:
         z = (centres[:, None] + halves[:, None] * np.cos(angles + np.pi / (2 * p))).ravel()
         found = self.functions(torch.from_numpy(z)).numpy() @ activation.values(np.outer(self.z.numpy(), between))
         self.error = abs(found - activation.values(np.outer(z, between))).max().item()
+
+    @classmethod
+    def serving(cls, network: Any, z_max: float, old: "Skeleton | None" = None) -> "Skeleton":
+        """One that serves the weights of this network up to `z_max`: the old one if it does, else a new one."""
+        largest = largest_stretch(network)
+        if old is not None and largest <= old.largest and z_max <= old.z_max:
+            return old
+        f = network.activation
+        return cls(f, ROOM * max(largest, 1 / (f.slope * z_max)), z_max, ACCURACY[network.W.dtype])
 
     def _chebyshev(self, z: Tensor, degree: int) -> tuple[Tensor, Tensor]:
         """Panel of each of B points, and `degree + 1 x B` Chebyshev polynomials there."""

@@ -6,16 +6,22 @@ $G_t = \partial\mathcal{L} / \partial\nu_t$ and $r_t = \partial\mathcal{L} / \pa
 $$G_t = f'(\nu_t) \odot (r_t Z^\dagger + G_{t+1} W), \qquad
 \frac{\partial\mathcal{L}}{\partial W} = \sum_t G_t^\dagger h_{t-1} + \Big(\sum_t G_t^\dagger x_t\Big) E^\dagger .$$
 
-All steps share one product for the first sum. The first product is skipped because $h_{-1} = 0$; with one channel and a
-homogeneous activation $h_0$ lies on two half lines, so the second is skipped too, and its gradient has rank two. With
-the rectifier and a large batch `lib.cones` saves most of the third. With two channels and a large batch of sequences,
-sorted by their first inputs, `lib.fans` saves most of the second.
+All steps share one product for the first sum. The first product is skipped because $h_{-1} = 0$. With one channel $h_0$
+depends on one number, so that the second has low rank, and so has its gradient:
+
+$$h_0 = \sum_j \ell_j(x_0)\, f(z_j W e) .$$
+
+A homogeneous activation needs $z = \pm 1$, with the positive and the negative part of $x_0$ as $\ell$; a sigmoid and a
+large batch take points and functions from `lib.skeletons`. With the rectifier and a large batch `lib.cones` saves most
+of the third product too. With two channels and a large batch of sequences, sorted by their first inputs, `lib.fans` saves
+most of the second.
 
 A few vectors of length n are kept as the rows of a small matrix, and stand on the left of every product: the usual BLAS
 is up to ten times slower at multiplying `n x n` by `n x 2` than `2 x n` by `n x n`.
 """
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,11 +31,25 @@ from lib.activations import ReLU
 from lib.cones import Cones
 from lib.fans import Fan, by_angle, worth_fanning
 from lib.networks import Integrator
+from lib.skeletons import Skeleton, has_skeleton, largest_stretch
 
 # Cutting a batch into blocks takes longer than it saves below either of these. Measured on one core in float32, T=3, as
 # seconds of the plain way / of cones: n=1000, batch 128: 0.9, 256: 1.4, 1024: 3.1; batch 1024, n=200: 0.8, n=300: 1.3.
 CONES_BATCH = 256
 CONES_PRODUCT = 8e7  # batch n^2
+
+# The same for the first states of a sigmoid network, of which 40 to 140 stand for all.
+SKELETON_BATCH = 512
+SKELETON_PRODUCT = 2e8
+
+HEADROOM = 1.25  # a new skeleton serves first inputs this much larger than the largest so far
+
+
+class Line(NamedTuple):
+    r"""First states of a network with one channel: sums of r states $f(z_j We)$."""
+
+    z: Tensor  # r
+    parts: Tensor  # r x B, the functions of the first inputs
 
 
 class Workspace:
@@ -37,6 +57,7 @@ class Workspace:
 
     def __init__(self) -> None:
         self._buffers: dict[str, Tensor] = {}
+        self.skeleton: Skeleton | None = None
         self.calls = 0
 
     def get(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
@@ -52,28 +73,35 @@ class _Unrolled(torch.autograd.Function):
 
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, W: Tensor, E: Tensor, Z: Tensor, x: Tensor, activation: Any, space: Workspace, sorted_first: bool
+        ctx: Any,
+        W: Tensor,
+        E: Tensor,
+        Z: Tensor,
+        x: Tensor,
+        activation: Any,
+        space: Workspace,
+        first: "Line | str | None",
     ) -> Tensor:
         T, B, D = x.shape
         n = len(W)
-        lines = D == 1 and getattr(activation, "homogeneous", False)
-        nu, h = space.get("nu", (T, B, n), W), space.get("h", (T, B, n), W)  # if lines or fan, t = 0 is never touched
+        line = first if isinstance(first, Line) else None
+        nu, h = space.get("nu", (T, B, n), W), space.get("h", (T, B, n), W)  # with line or fan, t = 0 is never touched
         F = _rows(E) @ W.T  # D x n, rows W e_c
-        ends = _ends(F, activation) if lines else None
-        fan = Fan(F, x[0]) if sorted_first else None
+        ends = _states(torch.outer(line.z, F[0]), activation) if line is not None else None  # r x n, f(z We)
+        fan = Fan(F, x[0]) if first == "sorted" else None
         readout = _rows(Z)
         y = x.new_empty(T, D, B)
         for t in range(T):
-            if ends is not None and t == 0:  # h_0 = x_0^+ f(We) + x_0^- f(-We)
-                torch.mm((ends @ Z).T, _half_lines(x[0]), out=y[0])
+            if line is not None and t == 0:
+                torch.mm((ends @ Z).T, line.parts, out=y[0])
                 continue
             if fan is not None and t == 0:
                 y[0] = fan.images(space.get("Wt", (n, n), W).copy_(W.T), Z, nu[1]).T
                 continue
             if fan is not None and t == 1:  # nu_1 = x_1 We + W f(x_0 We)
                 nu[1].addmm_(x[1], F)
-            elif ends is not None and t == 1:  # nu_1 = x_1 We + x_0^+ W f(We) + x_0^- W f(-We)
-                torch.mm(torch.cat([_half_lines(x[0]), x[1].T]).T, torch.cat([ends @ W.T, F]), out=nu[1])
+            elif line is not None and t == 1:  # nu_1 = x_1 We + sum_j l_j(x_0) W f(z_j We)
+                torch.mm(torch.cat([line.parts, x[1].T]).T, torch.cat([ends @ W.T, F]), out=nu[1])
             else:
                 torch.mm(x[t], F, out=nu[t])
                 if t > 0:
@@ -81,7 +109,7 @@ class _Unrolled(torch.autograd.Function):
             activation.into(nu[t], h[t])
             torch.mm(readout, h[t].T, out=y[t])
         space.calls += 1
-        ctx.call, ctx.space, ctx.activation, ctx.fan = space.calls, space, activation, fan
+        ctx.call, ctx.space, ctx.activation, ctx.line, ctx.fan = space.calls, space, activation, line, fan
         ctx.save_for_backward(W, E, Z, x, F, ends)
         return y.transpose(1, 2)
 
@@ -89,7 +117,7 @@ class _Unrolled(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, r: Tensor) -> Any:  # type: ignore[override]
         W, E, Z, x, F, ends = ctx.saved_tensors
-        space, activation, fan = ctx.space, ctx.activation, ctx.fan
+        space, activation, line, fan = ctx.space, ctx.activation, ctx.line, ctx.fan
         if ctx.call != space.calls:
             raise RuntimeError("backward must follow its own forward: the workspace has been used again since")
         space.calls += 1  # nu is overwritten below: a second backward must not find it
@@ -97,7 +125,7 @@ class _Unrolled(torch.autograd.Function):
         n = len(W)
         nu, h = space.get("nu", (T, B, n), W), space.get("h", (T, B, n), W)
         delta = space.get("delta", (B, n), W)
-        first = 0 if ends is None and fan is None else 1
+        first = 0 if line is None and fan is None else 1
         for t in range(T - 1, first - 1, -1):
             torch.mm(r[t], Z.T, out=delta)
             if t < T - 1:
@@ -116,16 +144,16 @@ class _Unrolled(torch.autograd.Function):
             dF += of_F
             dZ = dZ + of_Z.T if dZ is not None else None
         left, right = dF, _rows(E)  # the rest of dW is left' right
-        if ends is not None:
-            parts = _half_lines(x[0])  # 2 x B
-            weights = parts @ r[0]  # 2 x 1, of the ends in y_0 = d . h_0
+        if line is not None:
+            weights = line.parts @ r[0]  # r x 1, of f(z We) in y_0 = d . h_0
             dends = weights @ Z.T
             if T > 1:
-                dimage = parts @ G[1]  # 2 x n, dL/d(ends W')
+                dimage = line.parts @ G[1]  # r x n, dL/d(ends W')
                 dends += dimage @ W
                 left, right = torch.cat([dF, dimage]), torch.cat([right, ends])
-            slopes = torch.cat([activation.derivative(F), -activation.derivative(-F)])
-            dF += (dends * slopes).sum(dim=0)
+            currents = torch.outer(line.z, F[0])
+            activation.into_derivative(currents, dends)
+            dF += line.z @ currents
             left[:D] = dF
             dZ = dZ + weights.T @ ends if dZ is not None else None
         dE = (dF @ W).T if ctx.needs_input_grad[1] else None
@@ -137,17 +165,30 @@ def _rows(thin: Tensor) -> Tensor:
     return thin.T.contiguous()
 
 
-def _half_lines(x: Tensor) -> Tensor:
-    """`2 x B` positive and negative parts of `B x 1` first inputs."""
-    return torch.cat([x.T.clamp_min(0), (-x.T).clamp_min(0)])
-
-
-def _ends(F: Tensor, activation: Any) -> Tensor:
-    """`2 x n` states f(We) and f(-We), from the row F = (We)'."""
-    currents = torch.cat([F, -F])
+def _states(currents: Tensor, activation: Any) -> Tensor:
     states = torch.empty_like(currents)
     activation.into(currents, states)
     return states
+
+
+def _line(network: Integrator, x: Tensor, space: Workspace) -> Line | None:
+    """The first states after first inputs x, `B x 1`, if few of them stand for all and that is faster."""
+    if network.D != 1:
+        return None
+    if getattr(network.activation, "homogeneous", False):
+        return Line(x.new_tensor([1.0, -1.0]), torch.cat([x.T.clamp_min(0), (-x.T).clamp_min(0)]))
+    large = len(x) >= SKELETON_BATCH and len(x) * network.n**2 >= SKELETON_PRODUCT
+    if not (large and has_skeleton(network)):
+        return None
+    z_max = x.abs().max().item()
+    if not math.isfinite(z_max + largest_stretch(network)):
+        return None  # the usual way hands on what is not finite
+    if space.skeleton is not None and z_max <= space.skeleton.z_max:
+        z_max = space.skeleton.z_max
+    else:
+        z_max *= HEADROOM
+    space.skeleton = Skeleton.serving(network, z_max, space.skeleton)
+    return Line(space.skeleton.z.to(x), space.skeleton.functions(x[:, 0]).T.to(x))
 
 
 def unroll(network: Integrator, x: Tensor, space: Workspace) -> Tensor:
@@ -169,7 +210,8 @@ def unroll(network: Integrator, x: Tensor, space: Workspace) -> Tensor:
         fanned = len(steps) > 1 and worth_fanning(f, network.W, steps.shape[1], network.D)
         order = by_angle(steps[0]) if fanned else None
         steps = steps[:, order] if order is not None else steps
-        y = _Unrolled.apply(network.W, network.encoders, network.decoders, steps, f, space, fanned)
+        first = "sorted" if fanned else _line(network, steps[0], space)
+        y = _Unrolled.apply(network.W, network.encoders, network.decoders, steps, f, space, first)
         y = y[:, torch.argsort(order)] if order is not None else y  # type: ignore[index]
     return y.transpose(0, 1)  # type: ignore[union-attr]
 

@@ -484,7 +484,8 @@ EXEMPT = {
         " fans.Fanned fans.Fanned.forward fans.Fanned.backward fans.by_angle fans.worth_fanning"
     ),
     "finds points from numbers, with the float64 numbers of a CPU": (
-        "skeletons.panels skeletons.Skeleton skeletons.Skeleton.functions skeletons.Skeleton.gram"
+        "skeletons.panels skeletons.has_skeleton skeletons.largest_stretch skeletons.Skeleton"
+        " skeletons.Skeleton.serving skeletons.Skeleton.functions skeletons.Skeleton.gram"
         " activations.Sigmoid.poles activations.Sigmoid.values"
     ),
     "numbers that moved with their network": "activations.Sigmoid",
@@ -498,7 +499,7 @@ EXEMPT = {
         " linear.conditions.Examination linear.curvature.Best linear.curvature.Valley"
         " linear.reduced.Invariants linear.slow.Coordinates linear.sweep.Sweep relu.two_point.Terms"
         " relu.descent.Descent relu.null_start.NullDescent relu.rank_one.RankOne relu.leading.Leading"
-        " relu.images.Images relu.images.Lines skeletons.Accuracy saturation.Residuals"
+        " relu.images.Images relu.images.Lines skeletons.Accuracy unrolled.Line saturation.Residuals"
         " saturation.Examples"
     ),
     "draws on the CPU always, so that a seed means the same everywhere": (

@@ -5,6 +5,7 @@ import pytest
 import torch
 from equations import PAIRS, randn, random_network
 
+from lib import unrolled
 from lib.activations import Sigmoid
 from lib.networks import Integrator
 from lib.unrolled import Workspace, unroll
@@ -126,6 +127,64 @@ def test_inputs_of_any_layout(rng):
     network = random_network(6, 2, "relu", rng)
     check(network, randn(2, 4, 7, rng=rng).permute(2, 1, 0), "relu")
     check(network, randn(1, 4, 2, rng=rng).expand(5, 4, 2), "relu")
+
+
+# Few first states for many
+
+
+@pytest.fixture
+def always(monkeypatch):
+    """A large network that fits a test: few first states stand for all even where that saves nothing."""
+    monkeypatch.setattr(unrolled, "SKELETON_BATCH", 1)
+    monkeypatch.setattr(unrolled, "SKELETON_PRODUCT", 0.0)
+
+
+@pytest.mark.usefixtures("always")
+@lengths
+def test_few_first_states_stand_for_those_of_a_large_batch(T, rng):
+    network, space = random_network(6, 1, "sigmoid", rng), Workspace()
+    for stretch in (1.0, 0.5, 3.0):  # the last batch asks for a new skeleton, and so do larger weights
+        x = stretch * randn(200, T, 1, rng=rng)
+        ours = unroll(network, x, space)
+        assert space.skeleton is not None and len(space.skeleton.z) < 150
+        other = network(x).outputs
+        torch.testing.assert_close(ours, other, rtol=1e-9, atol=1e-9)
+        for a, b in zip(gradients(ours, network), gradients(other, network), strict=True):
+            assert a.any()
+            torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-7 * b.abs().max().item())
+        with torch.no_grad():
+            network.W.mul_(1.3)
+
+
+@pytest.mark.usefixtures("always")
+def test_a_skeleton_of_first_states_is_kept_while_it_serves(rng):
+    network, space = random_network(6, 1, "sigmoid", rng), Workspace()
+    x = randn(50, 3, 1, rng=rng)
+    unroll(network, x, space)
+    first = space.skeleton
+    unroll(network, -0.9 * x, space)
+    assert space.skeleton is first
+    unroll(network, 2 * x, space)
+    assert space.skeleton is not first
+    assert first is not None and space.skeleton is not None and space.skeleton.z_max > first.z_max
+
+
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("where", ["weights", "inputs"])
+def test_what_is_not_finite_is_handed_on(where, rng):
+    network, space = random_network(6, 1, "sigmoid", rng), Workspace()
+    x = randn(50, 3, 1, rng=rng)
+    with torch.no_grad():
+        (network.W if where == "weights" else x)[0, 0] = torch.nan
+    assert unroll(network, x, space).isnan().any()
+    assert space.skeleton is None
+
+
+def test_small_batches_and_other_networks_have_no_skeleton(rng):
+    for name, D in (("sigmoid", 1), ("sigmoid", 2), ("relu", 1)):
+        space = Workspace()
+        unroll(random_network(6, D, name, rng), randn(600, 3, D, rng=rng), space)
+        assert space.skeleton is None
 
 
 # One backward for one forward
