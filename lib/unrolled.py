@@ -13,8 +13,8 @@ $$h_0 = \sum_j \ell_j(x_0)\, f(z_j W e) .$$
 
 A homogeneous activation needs $z = \pm 1$, with the positive and the negative part of $x_0$ as $\ell$; a sigmoid and a
 large batch take points and functions from `lib.skeletons`. With the rectifier and a large batch `lib.cones` saves most
-of the third product too. With two channels and a large batch of sequences, sorted by their first inputs, `lib.fans` saves
-most of the second.
+of the third product too. With two channels and a large batch of sequences, sorted by their first inputs, `lib.fans`
+saves most of the second.
 
 A few vectors of length n are kept as the rows of a small matrix, and stand on the left of every product: the usual BLAS
 is up to ten times slower at multiplying `n x n` by `n x 2` than `2 x n` by `n x n`.
@@ -92,7 +92,7 @@ class _Unrolled(torch.autograd.Function):
         readout = _rows(Z)
         y = x.new_empty(T, D, B)
         for t in range(T):
-            if line is not None and t == 0:
+            if line is not None and ends is not None and t == 0:
                 torch.mm((ends @ Z).T, line.parts, out=y[0])
                 continue
             if fan is not None and t == 0:
@@ -100,7 +100,7 @@ class _Unrolled(torch.autograd.Function):
                 continue
             if fan is not None and t == 1:  # nu_1 = x_1 We + W f(x_0 We)
                 nu[1].addmm_(x[1], F)
-            elif line is not None and t == 1:  # nu_1 = x_1 We + sum_j l_j(x_0) W f(z_j We)
+            elif line is not None and ends is not None and t == 1:  # nu_1 = x_1 We + sum_j l_j(x_0) W f(z_j We)
                 torch.mm(torch.cat([line.parts, x[1].T]).T, torch.cat([ends @ W.T, F]), out=nu[1])
             else:
                 torch.mm(x[t], F, out=nu[t])
@@ -176,7 +176,8 @@ def _line(network: Integrator, x: Tensor, space: Workspace) -> Line | None:
     if network.D != 1:
         return None
     if getattr(network.activation, "homogeneous", False):
-        return Line(x.new_tensor([1.0, -1.0]), torch.cat([x.T.clamp_min(0), (-x.T).clamp_min(0)]))
+        signs = 1 - 2 * torch.arange(2, dtype=x.dtype, device=x.device)
+        return Line(signs, torch.cat([x.T.clamp_min(0), (-x.T).clamp_min(0)]))
     large = len(x) >= SKELETON_BATCH and len(x) * network.n**2 >= SKELETON_PRODUCT
     if not (large and has_skeleton(network)):
         return None
