@@ -6,13 +6,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from lib.plotting.style import COLOURS, numbers
+from lib.plotting.style import COLOURS, SERIES, numbers
 
 
 def plot_eigenvalues(alpha: Tensor, eigenvalues: Tensor, ax: Axes, *, poles: Mapping[str, float]) -> Axes:
     """Positive eigenvalues (`m x 3`, ascending) along a curve of one scale; `poles` are named places without one."""
     names = ("smallest", "middle", "largest")
-    styles = ((COLOURS["output"], "-"), (COLOURS["alternative"], "--"), (COLOURS["positive"], "-."))
+    styles = zip(SERIES, ("-", "--", "-."), strict=False)
     for values, name, (colour, style) in zip(numbers(eigenvalues).T, names, styles, strict=True):
         ax.semilogy(numbers(alpha), values, style, color=colour, label=name)
     for text, place in poles.items():
@@ -35,7 +35,7 @@ def plot_conditions(
         ax: Where to draw.
         draws: By label: `draws x m` values of single pairs of vectors, thin lines.
     """
-    looks = ((COLOURS["output"], "o"), (COLOURS["channel 1"], "s"))
+    looks = zip(SERIES, "os", strict=False)
     for (label, (grid, refined, overlap)), (colour, marker) in zip(curves.items(), looks, strict=False):
         if label in draws:
             ax.loglog(numbers(scales), numbers(draws[label]).T, color=colour, lw=0.6, alpha=0.35, zorder=1)
@@ -52,7 +52,7 @@ def plot_contraction(
     steps: Sequence[int] | Tensor, runs: Mapping[str, Tensor], ax: Axes, *, theory: Mapping[str, Tensor]
 ) -> Axes:
     """Distance from an integrator against the step, per learning rate; dashes are what the eigenvalues predict."""
-    looks = ((COLOURS["output"], "-"), (COLOURS["channel 1"], "-"))
+    looks = zip(SERIES, ("-", "-"), strict=False)
     for (label, values), (colour, style) in zip(runs.items(), looks, strict=False):
         ax.semilogy(numbers(steps), numbers(values), style, color=colour, label=label, lw=2.5)
         ax.semilogy(numbers(steps), numbers(theory[label]), "--", color=COLOURS["theory"], lw=1.2)

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from lib.plotting.style import COLOURS, numbers
+from lib.plotting.style import COLOURS, SERIES, SURFACES, numbers
 
-SURFACES = {"sheet": COLOURS["positive"], "alpha": COLOURS["output"], "beta": COLOURS["channel 2"]}
-PATHS = [{"color": COLOURS["theory"], "ls": "-"}, {"color": COLOURS["alternative"], "ls": "--"}]
+PATHS = [{"color": COLOURS["output"], "ls": "-"}, {"color": COLOURS["alternative"], "ls": "--"}]
 
 
 def plot_surfaces(alpha0: float, beta0: float, paths: dict[str, tuple[Any, Any, Any]], ax: Any) -> Any:
@@ -120,7 +119,7 @@ def plot_moment_branches(moments: Any, traces: Any, ax: Axes, *, target: Any) ->
     """
     q = np.arange(1, len(numbers(target)) + 1)
     ax.plot(q, numbers(target), color=COLOURS["target"], lw=5, alpha=0.6, label=r"target $s\gamma^q$")
-    looks = [("--", COLOURS["channel 1"]), ("-.", COLOURS["channel 2"]), (":", COLOURS["alternative"])]
+    looks = list(zip(("--", "-.", ":"), SERIES[1:], strict=True))
     others = iter(looks * len(numbers(moments)))
     for trace, values in zip(numbers(traces), numbers(moments), strict=True):
         follows = abs(values[-1] - numbers(target)[-1]) < 1e-6

@@ -7,9 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from lib.plotting.style import COLOURS, numbers
-
-SURFACES = {"sheet": COLOURS["positive"], "m_alpha": COLOURS["output"], "m_beta": COLOURS["channel 2"]}
+from lib.plotting.style import COLOURS, SURFACES, numbers
 
 
 def plot_minima(ax: Any, *, alpha0: float, beta0: float, reach: float, height: float) -> Any:
@@ -27,13 +25,13 @@ def plot_minima(ax: Any, *, alpha0: float, beta0: float, reach: float, height: f
     at = np.full((2, 2), 1.0)
     sides = {"lw": 0.8, "alpha": 0.28, "shade": False}
     ax.plot_surface(x, y, 0 * x, color=SURFACES["sheet"], edgecolor=SURFACES["sheet"], **sides)
-    ax.plot_surface(flat, alpha0 * at, up, color=SURFACES["m_alpha"], edgecolor=SURFACES["m_alpha"], **sides)
-    ax.plot_surface(beta0 * at, flat, up, color=SURFACES["m_beta"], edgecolor=SURFACES["m_beta"], **sides)
+    ax.plot_surface(flat, alpha0 * at, up, color=SURFACES["alpha"], edgecolor=SURFACES["alpha"], **sides)
+    ax.plot_surface(beta0 * at, flat, up, color=SURFACES["beta"], edgecolor=SURFACES["beta"], **sides)
     ax.plot([beta0] * 2, [alpha0] * 2, [-height, height], color=COLOURS["theory"], lw=3)
     names = {
         "sheet": (-0.85 * reach, -0.8 * reach, 0, r"$\lambda=0$"),
-        "m_alpha": (-0.85 * reach, alpha0, 0.75 * height, r"$M_\alpha$"),
-        "m_beta": (beta0, 0.3 * reach, 0.75 * height, r"$M_\beta$"),
+        "alpha": (-0.85 * reach, alpha0, 0.75 * height, r"$M_\alpha$"),
+        "beta": (beta0, 0.3 * reach, 0.75 * height, r"$M_\beta$"),
     }
     for key, (a, b, c, text) in names.items():
         ax.text(a, b, c, text, color=SURFACES[key], fontsize=12)

@@ -48,7 +48,7 @@ def plot_spectra(spectra: Mapping[str, Tensor], ax: Axes, *, floor: float = 1e-1
 
     Negative ones are open symbols at their absolute value.
     """
-    markers = {"o": COLOURS["output"], "s": COLOURS["alternative"], "^": COLOURS["channel 2"], "D": COLOURS["theory"]}
+    markers = {"o": COLOURS["output"], "s": COLOURS["alternative"], "^": COLOURS["second"], "D": COLOURS["theory"]}
     for (label, values), (marker, colour) in zip(spectra.items(), markers.items(), strict=False):
         shares = np.sort(numbers(values))[::-1] / np.abs(numbers(values)).max()
         ranks, sizes = np.arange(1, len(shares) + 1), np.maximum(np.abs(shares), floor)

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from lib.plotting.style import COLOURS, numbers
+from lib.plotting.style import COLOURS, SERIES, numbers
 
 CHANNELS = [COLOURS["channel 1"], COLOURS["channel 2"], COLOURS["alternative"]]
 
@@ -60,7 +60,7 @@ def plot_products(product: Tensor, ax: Axes, *, rows: str, columns: str) -> Any:
 
 def plot_fit_residuals(residuals: Mapping[int, Mapping[int, Sequence[float]]], ax: Axes) -> Axes:
     """Best residual against the number of neurons: for each D, by n, one point for each pair of codes."""
-    for (D, found), colour, marker in zip(residuals.items(), CHANNELS, ("o", "s", "^"), strict=False):
+    for (D, found), colour, marker in zip(residuals.items(), SERIES, ("o", "s", "^"), strict=False):
         for k, (n, values) in enumerate(found.items()):
             label = f"$D={D}$" if k == 0 else None
             ax.semilogy([n] * len(values), values, marker, ls="", ms=6, mfc="none", color=colour, label=label)

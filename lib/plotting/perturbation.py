@@ -8,13 +8,11 @@ from matplotlib.patches import Circle
 from matplotlib.ticker import LogLocator
 from torch import Tensor
 
-from lib.plotting.style import COLOURS, numbers
+from lib.plotting.style import COLOURS, SERIES, numbers
 
 STYLES = [
-    {"color": COLOURS["output"], "ls": "-", "marker": "o"},
-    {"color": COLOURS["channel 1"], "ls": "--", "marker": "s"},
-    {"color": COLOURS["channel 2"], "ls": "-.", "marker": "^"},
-    {"color": COLOURS["alternative"], "ls": ":", "marker": "v"},
+    {"color": colour, "ls": dashes, "marker": marker}
+    for colour, dashes, marker in zip(SERIES, ("-", "--", "-.", ":"), "os^v", strict=True)
 ]
 
 

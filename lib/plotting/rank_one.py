@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from lib.analysis import POPULATIONS
-from lib.plotting.style import COLOURS, MARKERS, numbers
+from lib.plotting.style import COLOURS, MARKERS, SERIES, numbers
 
 
 def plot_images(x: Any, y: Any, labels: Any, ax: Axes, *, slope: float) -> Axes:
@@ -80,7 +80,7 @@ def plot_alignments(
         curve: $s$ at which the theory is given.
         theory: What the text says of the first series.
     """
-    looks = ((COLOURS["channel 1"], "o"), (COLOURS["channel 2"], "s"), (COLOURS["output"], "^"))
+    looks = zip(SERIES, ("o", "s", "^"), strict=False)
     for (name, values), (colour, marker) in zip(products.items(), looks, strict=False):
         ax.plot(scales, numbers(values), marker + "-", ms=5, lw=1, color=colour, label=name)
     ax.plot(curve, numbers(theory), "--", color=COLOURS["theory"], lw=1.2, label=r"$\min(s, 1)$")

@@ -95,7 +95,7 @@ def plot_table_angles(networks: dict[str, Sequence[Sequence[float]]], ax: Axes, 
     """
     top = 1.1 * max(paper, *(float(np.max(values)) for pair in networks.values() for values in pair))
     ax.plot([0, top], [0, top], "--", color=COLOURS["theory"], label="equal", zorder=0)
-    styles = (("o", "output"), ("s", "alternative"), ("^", "channel 2"))
+    styles = (("o", "output"), ("s", "alternative"), ("^", "second"))
     for (name, (sines, ratios)), (marker, colour) in zip(networks.items(), styles, strict=False):
         ax.plot(numbers(sines), numbers(ratios), marker, ms=6, mew=0, color=COLOURS[colour], label=name)
     ax.plot(0, paper, "D", ms=7, mfc="none", color=COLOURS["theory"], label="paper", clip_on=False)

@@ -24,7 +24,14 @@ COLOURS = {
     "inhibitory": "#083d7d",
     "theory": "#000000",
     "alternative": "#8c510a",
+    "second": "#a3287a",
+    "third": "#1f8a9e",
+    "fourth": "#6b7d00",
 }
+SERIES = tuple(COLOURS[name] for name in ("output", "alternative", "second", "third"))
+"""Curves of one kind that stand for no concept of their own: sizes, orders, lengths, rates."""
+SURFACES = {"sheet": COLOURS["second"], "alpha": COLOURS["third"], "beta": COLOURS["fourth"]}
+"""The three surfaces of integrators that training from zero can reach."""
 MARKERS = {"positive": "^", "negative": "v", "shared": "s", "null": "o"}
 STYLE: dict[Any, Any] = {
     "figure.dpi": 110,
