@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
+from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from lib.plotting.style import COLOURS, numbers
@@ -124,8 +125,10 @@ def plot_courses(
         ax.loglog(steps, numbers(values), label=f"{sampler}, rate {rate}", **style)
     ax.axhline(paper, color=COLOURS["theory"], lw=0.8, ls=":")
     ax.plot(steps[-1], paper, "D", ms=7, mfc="none", color=COLOURS["theory"], label="paper", clip_on=False)
-    ax.set(xlabel=r"training step $\tau$", ylabel="distance from $l_1$ (%)", xticks=steps)
-    ax.set_xticklabels([str(step) for step in steps])
+    apart = [step for step, later in zip(steps, [*steps[1:], np.inf], strict=True) if later > 1.5 * step]
+    ax.set_xticks(apart, labels=[str(step) for step in apart])
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     ax.yaxis.set_major_formatter("{x:g}")
+    ax.set(xlabel=r"training step $\tau$", ylabel="distance from $l_1$ (%)")
     ax.minorticks_off()
     return ax
