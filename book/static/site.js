@@ -1,4 +1,5 @@
-/* Four small services of every page: boxes that scroll sideways can be reached by keyboard; no line begins with the comma after a formula; paper is printed in the light theme;
+/* Four small services of every page: boxes that scroll sideways can be reached by keyboard; no line begins with the comma after
+   a formula; paper is printed in the light theme;
    and the search page, which shows an excerpt of each hit by fetching the page, does without it when the book is read from
    disk, where browsers forbid fetching. */
 (function () {
