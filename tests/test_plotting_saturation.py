@@ -77,6 +77,17 @@ def test_plot_table_angles(ax):
     assert ax.get_xlim() == ax.get_ylim() == (0.0, 5.5)
 
 
+def test_plot_courses(ax):
+    courses = {("grid", "5e-4"): [3.0, 1.0], ("grid", "5e-5"): [4.0, 2.0], ("strata", "5e-4"): [5.0, 6.0]}
+    plotting.plot_courses([10, 100], courses, ax, paper=3.2)
+    *lines, level, printed = ax.get_lines()
+    assert [list(line.get_ydata()) for line in lines] == list(courses.values())
+    colours, styles = [line.get_color() for line in lines], [line.get_linestyle() for line in lines]
+    assert colours[0] == colours[1] != colours[2] and styles[0] == styles[2] != styles[1]
+    assert set(level.get_ydata()) == set(printed.get_ydata()) == {3.2}
+    assert [line.get_label() for line in lines] == ["grid, rate 5e-4", "grid, rate 5e-5", "strata, rate 5e-4"]
+
+
 def test_plot_condition_residuals(ax):
     found = Residuals(torch.tensor([-8.0, 0.0, 8.0]), torch.tensor([-4.0, 0.4, 2.0]), torch.tensor([1.0, 0.1, 0.5]))
     plotting.plot_condition_residuals(found, ax, y_max=4.0)

@@ -38,6 +38,7 @@ from lib.plotting.robustness import plot_disturbance
 from lib.plotting.saturation import (
     plot_activity_histogram,
     plot_condition_residuals,
+    plot_courses,
     plot_neurons,
     plot_pair,
     plot_range,
@@ -70,6 +71,7 @@ __all__ = [
     "plot_channels",
     "plot_components",
     "plot_condition_residuals",
+    "plot_courses",
     "plot_conditions",
     "plot_contraction",
     "plot_cosines",

@@ -103,3 +103,29 @@ def plot_table_angles(networks: dict[str, Sequence[Sequence[float]]], ax: Axes, 
     ax.set_ylabel("distance from $l_1$ (%)")
     ax.legend(loc="lower right")
     return ax
+
+
+def plot_courses(
+    steps: Sequence[int], courses: dict[tuple[str, str], Sequence[float]], ax: Axes, *, paper: float
+) -> Axes:
+    """A ratio of Table 1 along training, by how points are drawn (colour and marker) and by learning rate (line).
+
+    Args:
+        steps: Training steps after which it was measured.
+        courses: Values for each name of a sampler and of a rate.
+        ax: Where to draw.
+        paper: What the paper prints.
+    """
+    samplers, rates = (list(dict.fromkeys(key[k] for key in courses)) for k in (0, 1))
+    looks = (("o", "output"), ("s", "alternative"), ("^", "shared"))
+    for (sampler, rate), values in courses.items():
+        marker, colour = looks[samplers.index(sampler)]
+        style = {"color": COLOURS[colour], "marker": marker, "ms": 5, "lw": 1.2, "ls": ("-", "--")[rates.index(rate)]}
+        ax.loglog(steps, numbers(values), label=f"{sampler}, rate {rate}", **style)
+    ax.axhline(paper, color=COLOURS["theory"], lw=0.8, ls=":")
+    ax.plot(steps[-1], paper, "D", ms=7, mfc="none", color=COLOURS["theory"], label="paper", clip_on=False)
+    ax.set(xlabel=r"training step $\tau$", ylabel="distance from $l_1$ (%)", xticks=steps)
+    ax.set_xticklabels([str(step) for step in steps])
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.minorticks_off()
+    return ax
