@@ -1,4 +1,5 @@
-/* Three small services of every page: boxes that scroll sideways can be reached by keyboard; paper is printed in the light theme;
+/* Four small services of every page: boxes that scroll sideways can be reached by keyboard; no line begins with the comma after
+   a formula; paper is printed in the light theme;
    and the search page, which shows an excerpt of each hit by fetching the page, does without it when the book is read from
    disk, where browsers forbid fetching. */
 (function () {
@@ -38,7 +39,21 @@
   });
 
   window.addEventListener("load", start);
+  function hold() {
+    document.querySelectorAll(".bd-article p span.math").forEach((formula) => {
+      const next = formula.nextSibling;
+      const marks = next && next.nodeType === Node.TEXT_NODE && next.data.match(/^[.,;:!?)]+/);
+      if (!marks) return;
+      next.splitText(marks[0].length);
+      const together = document.createElement("span");
+      together.style.whiteSpace = "nowrap";
+      formula.before(together);
+      together.append(formula, next);
+    });
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
+    hold();
     if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") {
       DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
     }
