@@ -34,7 +34,7 @@ def least_neurons(D: int) -> int:
 def balanced_factors(decoders: Tensor) -> Tensor | None:
     r"""Factors $a_i \ge 0$ with $\sum_i a_i d_i = 0$ and sum one, of `m x D` rows; None if there are none.
 
-    At most D + 1 of them are positive. Of 2D random rows half have such factors (Wendel's theorem).
+    At most D + 1 of them are positive. Half of all sets of 2D random rows have such factors (Wendel's theorem).
     """
     m, D = checks.tensor("decoders", decoders, ("m", "D")).shape
     rows = decoders.detach().double().cpu().numpy()
@@ -44,7 +44,7 @@ def balanced_factors(decoders: Tensor) -> Tensor | None:
 
 
 def balanced_classes(decoders: Tensor) -> list[Tensor]:
-    """Neurons in order, in D classes whose decoders can be balanced, each ended as soon as they can: 2D on average.
+    """Neurons in order, in D classes whose decoders can be balanced, each ended as soon as they can: 2D + 1 on average.
 
     Args:
         decoders: `n x D`.
@@ -63,7 +63,7 @@ def balanced_classes(decoders: Tensor) -> list[Tensor]:
             classes.append(torch.arange(start, stop, device=decoders.device))
             start = stop
     if len(classes) < D:
-        raise ValueError(f"expected neurons for {D} classes, got {n}, enough for {len(classes)}; take about {2 * D * D}")
+        raise ValueError(f"expected neurons for {D} classes, got {n}, enough for {len(classes)}; take about {D * (2 * D + 1)}")
     return classes
 
 
@@ -81,7 +81,7 @@ def rectified_integrator(encoders: Tensor, decoders: Tensor, task: Task) -> Inte
         task: D channels.
 
     Raises:
-        ValueError: shapes that do not fit, or too few neurons (about $2D^2$ serve for random decoders).
+        ValueError: shapes that do not fit, or too few neurons (about $D(2D + 1)$ serve for random decoders).
     """
     check_vectors(encoders, decoders)
     n, D = checks.tensor("encoders", encoders, ("n", "D")).shape
@@ -97,7 +97,7 @@ def rectified_integrator(encoders: Tensor, decoders: Tensor, task: Task) -> Inte
         signed[used, k] = a[a > 0] * signs
     U = 2 * torch.linalg.inv(decoders.mT @ signed)  # D x D, rows u_k
     F = signed @ U
-    gamma, s = (torch.tensor(values).to(encoders) for values in (task.decays, task.scales))
+    gamma, s = (encoders.new_tensor(values) for values in (task.decays, task.scales))
     known = torch.cat([A, F, encoders], dim=1)
     asked = torch.cat([torch.zeros_like(U), 2 * gamma.diag(), (gamma * s).diag()], dim=1)
     return Integrator(F @ _readers(asked, known).mT, encoders, decoders)
@@ -128,7 +128,7 @@ def smooth_integrator(encoders: Tensor, task: Task, size: float, activation: Sig
         raise ValueError(f"expected more than 2D={2 * D} neurons, got {n}")
     if activation.thresholds.any():
         raise ValueError("activation must have threshold 0, got another")
-    gamma, s = (torch.tensor(values).to(encoders) for values in (task.decays, task.scales))
+    gamma, s = (encoders.new_tensor(values) for values in (task.decays, task.scales))
     ones, zeros = encoders.new_ones(n, 1), encoders.new_zeros(D, 1)
     slope = activation.slope / 4
     known = torch.cat([ones, size * slope * directions, encoders], dim=1)
