@@ -63,7 +63,9 @@ def balanced_classes(decoders: Tensor) -> list[Tensor]:
             classes.append(torch.arange(start, stop, device=decoders.device))
             start = stop
     if len(classes) < D:
-        raise ValueError(f"expected neurons for {D} classes, got {n}, enough for {len(classes)}; take about {D * (2 * D + 1)}")
+        raise ValueError(
+            f"expected neurons for {D} classes, got {n}, enough for {len(classes)}; take about {D * (2 * D + 1)}"
+        )
     return classes
 
 
@@ -106,8 +108,8 @@ def rectified_integrator(encoders: Tensor, decoders: Tensor, task: Task) -> Inte
 def smooth_integrator(encoders: Tensor, task: Task, size: float, activation: Sigmoid, directions: Tensor) -> Integrator:
     r"""A sigmoid network with small currents: as near to integrating as asked for, its error falls as `size` squared.
 
-    The currents are $\varepsilon F_0\bar y$ about zero, where the states are $f(0) + f'(0)\,\varepsilon F_0\bar y$ up to
-    third order if the threshold is 0. R reads them, $R^\dagger 1 = 0$ and $\varepsilon f'(0) R^\dagger F_0 = \Gamma$
+    The currents are $\varepsilon F_0\bar y$ about zero, where the states are $f(0) + f'(0)\,\varepsilon F_0\bar y$ up
+    to third order if the threshold is 0. R reads them, $R^\dagger 1 = 0$ and $\varepsilon f'(0) R^\dagger F_0 = \Gamma$
     beside $R^\dagger e = \Gamma S$; then $W = \varepsilon F_0 R^\dagger$. The decoders read the integrals alike.
 
     Args:

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from equations import randn
 from hypothesis import given, settings
 from hypothesis import strategies as st

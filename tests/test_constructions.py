@@ -57,7 +57,7 @@ def test_factors_balance_and_are_few(rng):
 
 
 def test_classes_take_about_twice_as_many_neurons_as_channels(rng):
-    """By Wendel's theorem they are enough as soon as a coin would show heads D times: 2D + 1 on average, with the first."""
+    """By Wendel's theorem a class ends one neuron after a coin would have shown heads D times: after 2D + 1."""
     D = 4
     stops = [classes[0].numel() for classes in (balanced_classes(randn(100, D, rng=rng)) for _ in range(100))]
     lengths = torch.tensor(stops).double()
