@@ -110,8 +110,8 @@ def one_step_error(D: int, n: float) -> float:
 
     With $F_i = 2 d_i$ the odd half of the states gives the integrals, and the even half adds $\sum_i d_i |d_i\cdot y|$:
     relative mean square $(D + 2)/n$ for Gaussian $d_i$ of variance $1/n$ in each channel. The share
-    $D\kappa^2 \to 2/\pi$ of it, $\kappa$ the mean absolute first coordinate of a point of the unit sphere, is the same in
-    every direction of y, and is taken off here as what one number for each channel can mend.
+    $D\kappa^2 \to 2/\pi$ of it, $\kappa$ the mean absolute first coordinate of a point of the unit sphere, is the same
+    in every direction of y, and is taken off here as what one number for each channel can mend.
 
     Args:
         D: Channels.

@@ -73,7 +73,7 @@ def rectified_integrator(encoders: Tensor, decoders: Tensor, task: Task) -> Inte
     r"""A rectified network of rank D that integrates exactly, with the encoders and decoders given.
 
     In class k all currents are parallel, $F_i = \sigma_i a_i u_k$, with alternating signs $\sigma_i$ and the factors of
-    `balanced_factors`; $U = 2 Q^{-1}$ makes the outputs right, the columns of Q being $\sum_{i \in k} \sigma_i a_i d_i$.
+    `balanced_factors`; $U = 2 Q^{-1}$ makes the outputs right, with columns $\sum_{i \in k} \sigma_i a_i d_i$ of Q.
     The weights are $W = F R^\dagger$, with the shortest R that reads integrals from states and inputs:
     $R^\dagger F = 2\Gamma$, $R^\dagger a_k = 0$, $R^\dagger e = \Gamma S$.
 
