@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lib.plotting.style import COLOURS, numbers
 
@@ -28,6 +30,8 @@ def plot_error_curves(
         ax.axhline(level, color=COLOURS["target"], lw=1, zorder=0)
     ax.set_xlabel("channels $D$")
     ax.set_ylabel("relative output error")
+    _plain(ax.xaxis, LogLocator(base=2))
+    _plain(ax.yaxis, LogLocator(subs=(1.0, 2.0, 5.0)))
 
 
 def plot_capacities(
@@ -55,3 +59,13 @@ def plot_capacities(
         ax.loglog(*map(numbers, points), line, color=COLOURS["theory"], lw=1.5, label=name)
     ax.set_xlabel("neurons $n$")
     ax.set_ylabel("capacity $D^*$")
+    _plain(ax.xaxis, LogLocator(base=2))
+    _plain(ax.yaxis, LogLocator(base=2))
+
+
+def _plain(axis: Axis, locator: LogLocator) -> None:
+    """Ticks as plain numbers, and none in between."""
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+    axis.minorticks_off()
