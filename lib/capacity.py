@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.stats import linregress, t
+from numpy.typing import ArrayLike
+from scipy.stats import t
 
 from lib import checks
 
@@ -74,9 +75,7 @@ class PowerLaw(NamedTuple):
         return self.prefactor * n**self.exponent
 
 
-def power_law(
-    neurons: Sequence[float], capacities: Sequence[float], *, generator: torch.Generator, draws: int = 2000
-) -> PowerLaw:
+def power_law(neurons: ArrayLike, capacities: ArrayLike, *, generator: torch.Generator, draws: int = 2000) -> PowerLaw:
     """The law of some networks, with its uncertainty.
 
     Args:
@@ -88,21 +87,27 @@ def power_law(
     Raises:
         ValueError: other lengths, fewer than three networks that count, or all of one n.
     """
-    if len(neurons) != len(capacities):
-        raise ValueError(f"expected a capacity for each n, got {len(neurons)} and {len(capacities)}")
-    x, y = np.log(np.asarray(neurons, float)), np.log(np.asarray(capacities, float))
-    x, y = x[np.isfinite(y)], y[np.isfinite(y)]
+    n, D = np.asarray(neurons, float), np.asarray(capacities, float)
+    if n.ndim != 1 or n.shape != D.shape:
+        raise ValueError(f"expected a capacity for each n, got shapes {n.shape} and {D.shape}")
+    x, y = np.log(n[np.isfinite(D)]), np.log(D[np.isfinite(D)])
     if len(x) < 3 or np.ptp(x) == 0:
         raise ValueError(f"expected three networks of two sizes or more, got log n = {x.tolist()}")
-    fit = linregress(x, y)
-    half = t.ppf(0.975, len(x) - 2) * fit.stderr
     which = torch.randint(len(x), (checks.whole("draws", draws, 1), len(x)), generator=generator).numpy()
-    dx = x[which] - x[which].mean(axis=1, keepdims=True)
-    spread = (dx**2).sum(axis=1)
-    slopes = (dx * y[which]).sum(axis=1)[spread > 0] / spread[spread > 0]
-    b = fit.slope
-    ends = np.quantile(slopes, [0.025, 0.975]).tolist()
-    return PowerLaw(float(b), math.exp(fit.intercept), float(fit.stderr), b - half, b + half, *ends)
+    drawn = which[np.ptp(x[which], axis=1) > 0]  # networks of one n have no slope
+    ends = np.quantile(_slopes(x[drawn], y[drawn]), [0.025, 0.975]).tolist()
+    b = _slopes(x, y).item()
+    intercept = (y.mean() - b * x.mean()).item()
+    left = y - intercept - b * x
+    error = math.sqrt((left @ left).item() / (len(x) - 2) / ((x - x.mean()) ** 2).sum().item())
+    half = float(t.ppf(0.975, len(x) - 2)) * error
+    return PowerLaw(b, math.exp(intercept), error, b - half, b + half, *ends)
+
+
+def _slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Least-squares slopes along the last axis."""
+    dx = x - x.mean(axis=-1, keepdims=True)
+    return (dx * y).sum(axis=-1) / (dx**2).sum(axis=-1)
 
 
 def one_step_error(D: int, n: float) -> float:
