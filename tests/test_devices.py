@@ -472,6 +472,8 @@ EXEMPT = {
         " proxies.SampledProxy.weights codes.supports selectivity.chance_axis_share selectivity.halves"
         " dale.DaleLaw dale.DaleLaw.excitatory chance.expected chance.code_from_rms heads.Head"
         " clamping.clamped_spectrum clamping.chance_overlap bulk.rectified_product bulk.even_share"
+        " capacity.crossing capacity.next_channels capacity.power_law capacity.one_step_error capacity.one_step_neurons"
+        " capacity.PowerLaw capacity.PowerLaw.__call__ constructions.least_neurons"
         " heads.ContextLoss"
     ),
     "keeps the losses of a training above": (
@@ -517,6 +519,10 @@ EXEMPT = {
         " linear.channels.residual_floor coordinates.ratio_bounds"
     ),
     "solved by scipy on the CPU": "linear.flow.flow",
+    "asks scipy for factors, or solves by a method of the CPU": (
+        "constructions.balanced_factors constructions.balanced_classes constructions.rectified_integrator"
+        " constructions.smooth_integrator"
+    ),
     "measures, and puts numbers into words; on a GPU too, but not without numbers": (
         "diagnosis.diagnose answers.fit_integrals diagnosis.Diagnosis diagnosis.Diagnosis.rows"
         " diagnosis.Diagnosis.html distances.Condition distances.distances diagnosis.Selectivity diagnosis.Dimension"

@@ -52,6 +52,24 @@ class Fault(NamedTuple):
 
 
 FAULTS = {
+    "states beyond the sheet are not read away": Fault(
+        "constructions.py",
+        "known = torch.cat([A, F, encoders], dim=1)",
+        "known = torch.cat([0 * A, F, encoders], dim=1)",
+        "test_constructions.py::test_the_rectified_network_is_exact",
+    ),
+    "what no direction changes stays in the noise of one step": Fault(
+        "capacity.py",
+        "max(1 - D * kappa**2, 0.0)",
+        "max(1 - kappa**2, 0.0)",
+        "test_capacity.py::test_the_noise_of_one_step_is_that_of_draws",
+    ),
+    "errors are interpolated on a linear axis": Fault(
+        "capacity.py",
+        "math.log(level / below) / math.log(above / below)",
+        "(level - below) / (above - below)",
+        "test_capacity.py::test_the_crossing_of_a_power_is_where_it_is",
+    ),
     "random weights amplify as if no neuron were silent": Fault(
         "bulk.py",
         "-(1 - g2 / 2) + g2",

@@ -1,5 +1,6 @@
 """Pictures of the book: one idea each, drawn on axes that are handed in; nothing here trains or opens files."""
 
+from lib.plotting.capacity import plot_capacities, plot_error_curves
 from lib.plotting.cells import plot_cells
 from lib.plotting.curvature import plot_conditions, plot_contraction, plot_eigenvalues, plot_stall
 from lib.plotting.descent import (
@@ -66,6 +67,7 @@ __all__ = [
     "plot_alignments",
     "plot_angles",
     "plot_bends",
+    "plot_capacities",
     "plot_cells",
     "plot_channel_eigenvalues",
     "plot_channels",
@@ -84,6 +86,7 @@ __all__ = [
     "plot_margins",
     "plot_eigenvalue_paths",
     "plot_eigenvalues",
+    "plot_error_curves",
     "plot_error_growth",
     "plot_fit_residuals",
     "plot_images",
