@@ -2,6 +2,7 @@
 
 from lib.plotting.cells import plot_cells
 from lib.plotting.curvature import plot_conditions, plot_contraction, plot_eigenvalues, plot_stall
+from lib.plotting.decisions import plot_accuracies, plot_decisions, plot_evidence
 from lib.plotting.descent import (
     plot_decay,
     plot_eigenvalue_paths,
@@ -59,6 +60,7 @@ __all__ = [
     "draw_network",
     "new_axes",
     "numbers",
+    "plot_accuracies",
     "plot_activity",
     "plot_activity_histogram",
     "plot_against_scale",
@@ -75,6 +77,7 @@ __all__ = [
     "plot_cosines",
     "plot_currents",
     "plot_decay",
+    "plot_decisions",
     "plot_direction",
     "plot_disk",
     "plot_cliff",
@@ -83,6 +86,7 @@ __all__ = [
     "plot_eigenvalue_paths",
     "plot_eigenvalues",
     "plot_error_growth",
+    "plot_evidence",
     "plot_fit_residuals",
     "plot_images",
     "plot_integral",
