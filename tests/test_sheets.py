@@ -41,7 +41,9 @@ def test_single_neurons_keep_their_largest_image(rng):
     sheet = Sheet(torch.tensor([[1.0, -2.0], [3.0, 0.5]]), TASK, Linear())
     assert sheet.single().images.tolist() == [[0, -2], [3, 0]]
     x = randn(1, 1, 2, rng=rng).float()
-    assert sheet.single().run(x).currents[0, 0].tolist() == pytest.approx([-2 * x[0, 0, 1], 3 * x[0, 0, 0]])
+    assert sheet.single().run(x).currents[0, 0].tolist() == pytest.approx(
+        [-2 * x[0, 0, 1].item(), 3 * x[0, 0, 0].item()]
+    )
     assert sheet.images.tolist() == [[1, -2], [3, 0.5]]
 
 
