@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lib import checks
 from lib.networks import Integrator
+from lib.sheets import Sheet
 from lib.signals import normal
 from lib.tasks import Task
 
@@ -67,14 +68,15 @@ class ContextLoss:
     """Mean squared error of a read-out over all steps of a batch of inputs, for `lib.training.train`.
 
     Args:
-        network: The frozen network, three channels; its states are computed once per batch, without gradients.
+        network: The frozen network, or neurons on a sheet, three channels; states are computed once per batch, without
+            gradients.
         task: Decays and scales of the integrals that define what is right.
 
     Raises:
         ValueError: a network or a task that has not three channels.
     """
 
-    def __init__(self, network: Integrator, task: Task):
+    def __init__(self, network: Integrator | Sheet, task: Task):
         for name, D in (("network", network.D), ("task", task.D)):
             if D != 3:
                 raise ValueError(f"{name} must have three channels, two integrals and a cue, got {D}")
@@ -88,7 +90,7 @@ class ContextLoss:
 
 
 @torch.no_grad()
-def frozen_states(network: Integrator, x: Tensor) -> Tensor:
+def frozen_states(network: Integrator | Sheet, x: Tensor) -> Tensor:
     """States of a network on `B x T x D` inputs, `B x T x n`, without gradients."""
     return network.states(network.run(x).currents)
 
@@ -125,6 +127,21 @@ def accuracy(outputs: Tensor, integrals: Tensor, *, level: float = 0.3) -> Accur
     return Accuracy(
         right.double().mean().item(), right[clear].double().mean().item(), _blind(integrals[..., :2] > 0, wanted)
     )
+
+
+def additive_limit(integrals: Tensor, *, level: float = 0.0) -> float:
+    """Largest share of right decisions on clear steps for any sum of functions of one integral each.
+
+    Of the eight steps that differ in signs alone such a rule gets one wrong; where the integral that does not count is
+    small, it may be right at all that are clear. The limit is 7/8 if all steps are clear.
+
+    Args:
+        integrals: `B x T x 3`; the limit holds if with each step the seven others are there, or equally likely.
+        level: As of `accuracy`.
+    """
+    large = checks.tensor("integrals", integrals, ("B", "T", 3)).abs() > level
+    clear = large[..., 2] & (relevant(integrals).abs() > level)
+    return 1 - (large.all(dim=-1).sum() / clear.sum()).item() / 8
 
 
 def _blind(signs: Tensor, wanted: Tensor) -> float:

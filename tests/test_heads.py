@@ -6,7 +6,7 @@ import pytest
 import torch
 from equations import randn, random_network
 
-from lib.heads import ContextLoss, Head, accuracy, context_targets, frozen_states, relevant
+from lib.heads import ContextLoss, Head, accuracy, additive_limit, context_targets, frozen_states, relevant
 from lib.networks import Integrator
 from lib.samplers import sampler
 from lib.signals import white_noise
@@ -73,6 +73,42 @@ def test_without_the_cue_three_quarters_are_right(rng):
     found = accuracy(context_targets(y), y)
     assert found.accuracy == found.clear == 1
     assert found.blind == pytest.approx(0.75, abs=0.01)
+
+
+def eight(y):
+    """Steps with all signs of their three integrals, each step eight times."""
+    signs = torch.cartesian_prod(*[torch.tensor([1.0, -1.0], dtype=y.dtype)] * 3)
+    return (signs[:, None, None] * y).flatten(0, 1)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.5])
+def test_sums_of_functions_of_one_integral_stay_below_the_limit(level, rng):
+    """Sums of tables with random entries, one for each of the values that an integral takes on 8 x 60 steps."""
+    y = eight(randn(1, 60, 3, rng=rng))
+    limit = additive_limit(y, level=level)
+    places = [torch.unique(y[..., c], return_inverse=True)[1] for c in range(3)]
+    for _ in range(100):
+        values = sum(randn(120, rng=rng)[place] for place in places)
+        assert accuracy(values + 0.5, y, level=level).clear <= limit
+    s0, s1, cue = torch.where(y.abs() > level, y.sign(), 0).unbind(dim=-1)
+    best = torch.where(s0 == 0, 2, 2 * s0) + s1 - cue > 1
+    assert accuracy(best.double(), y, level=level).clear == pytest.approx(limit)
+    assert (limit == 7 / 8) == (level == 0)
+
+
+def test_a_sum_of_signs_reaches_seven_eighths(rng):
+    y = eight(randn(1, 60, 3, rng=rng))
+    rule = (y.sign() * y.new_tensor([2, 1, -1])).sum(dim=-1) > 1
+    assert accuracy(rule.double(), y).accuracy == additive_limit(y) == 7 / 8
+    assert accuracy(rule.double(), y).blind == 3 / 4
+
+
+def test_a_linear_rule_is_no_better_than_a_blind_one(rng):
+    """Exactly so on steps with all signs, for every direction and without a threshold."""
+    y = eight(randn(1, 60, 3, rng=rng))
+    for _ in range(100):
+        found = accuracy(0.5 + y @ randn(3, rng=rng), y)
+        assert found.accuracy <= found.blind == 3 / 4
 
 
 def test_a_read_out_learns_to_listen_to_the_cue(rng):

@@ -3,6 +3,7 @@
 from lib.plotting.capacity import plot_capacities, plot_error_curves
 from lib.plotting.cells import plot_cells
 from lib.plotting.curvature import plot_conditions, plot_contraction, plot_eigenvalues, plot_stall
+from lib.plotting.decisions import plot_accuracies, plot_decisions, plot_evidence
 from lib.plotting.descent import (
     plot_decay,
     plot_eigenvalue_paths,
@@ -61,6 +62,7 @@ __all__ = [
     "draw_network",
     "new_axes",
     "numbers",
+    "plot_accuracies",
     "plot_activity",
     "plot_activity_histogram",
     "plot_against_scale",
@@ -79,6 +81,7 @@ __all__ = [
     "plot_cosines",
     "plot_currents",
     "plot_decay",
+    "plot_decisions",
     "plot_direction",
     "plot_disk",
     "plot_cliff",
@@ -88,6 +91,7 @@ __all__ = [
     "plot_eigenvalues",
     "plot_error_curves",
     "plot_error_growth",
+    "plot_evidence",
     "plot_fit_residuals",
     "plot_images",
     "plot_integral",
