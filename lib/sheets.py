@@ -52,7 +52,8 @@ class Sheet:
     def run(self, x: Tensor) -> Trajectory:
         """Currents on `B x T x D` inputs, and the exact integrals as outputs, like `Integrator.run`."""
         y = self.task.targets(x)
-        z = y / (y.new_tensor(self.task.decays) * y.new_tensor(self.task.scales))
+        gamma, s = (torch.tensor(v, dtype=y.dtype, device=y.device) for v in (self.task.decays, self.task.scales))
+        z = y / (s * gamma)
         return Trajectory(z.to(self.images) @ self.images.T, y)
 
     @torch.no_grad()

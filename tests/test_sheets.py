@@ -52,5 +52,5 @@ def test_what_is_refused():
         Sheet(torch.ones(5, 3), TASK)
     with pytest.raises(ValueError, match="images must be finite"):
         Sheet(torch.full((5, 2), torch.inf), TASK)
-    with pytest.raises(ValueError, match="x must have"):
+    with pytest.raises(ValueError, match="x has 1 channels"):
         Sheet(torch.ones(5, 2), TASK).run(torch.ones(2, 3, 1))
