@@ -366,6 +366,15 @@ def test_a_run_does_not_replace_its_notebook(tmp_path, capsys):
 BUILD = "import sys; from pathlib import Path; from lib.batch import build; build(root=Path(sys.argv[1]))"
 
 
+@pytest.fixture
+def interruptible():
+    """A shell that starts the tests in the background has them ignore interrupts, and so would their children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 @pytest.mark.parametrize(
     ("what", "ending"),
