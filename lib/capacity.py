@@ -104,6 +104,42 @@ def power_law(neurons: ArrayLike, capacities: ArrayLike, *, generator: torch.Gen
     return PowerLaw(b, math.exp(intercept), error, b - half, b + half, *ends)
 
 
+class Collapse(NamedTuple):
+    r"""$\log\epsilon = \alpha + \beta\,(\log D - p \log n)$ by least squares."""
+
+    power: float  # p
+    left: float  # standard deviation of log errors that is left
+    left_proportional: float  # the same with p = 1
+
+
+def collapse(neurons: ArrayLike, channels: ArrayLike, errors: ArrayLike) -> Collapse:
+    """How well errors of networks depend on $D/n^p$ alone.
+
+    Args:
+        neurons: n of each network.
+        channels: Its D.
+        errors: Its error, positive.
+
+    Raises:
+        ValueError: other lengths, errors that are not positive numbers, or fewer than two n or two D.
+    """
+    n, D, error = (np.asarray(values, float) for values in (neurons, channels, errors))
+    if not (n.ndim == 1 and n.shape == D.shape == error.shape):
+        raise ValueError(f"expected n, D and error of each network, got shapes {n.shape}, {D.shape} and {error.shape}")
+    if not (np.isfinite(error) & (error > 0)).all():
+        raise ValueError(f"errors must be positive numbers, got {error.tolist()}")
+    x, d, y = np.log(n), np.log(D), np.log(error)
+    if np.ptp(x) == 0 or np.ptp(d) == 0:
+        raise ValueError("expected networks of two sizes and two numbers of channels or more, got one of either")
+    one, fits = np.ones_like(y), []
+    for columns in ((one, d, x), (one, d - x)):
+        matrix = np.stack(columns, axis=1)
+        factors = np.linalg.lstsq(matrix, y, rcond=None)[0]
+        fits.append((factors, float(np.sqrt(np.mean((y - matrix @ factors) ** 2)))))
+    (free, left), (_, proportional) = fits
+    return Collapse(float(-free[2] / free[1]), left, proportional)
+
+
 def _slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Least-squares slopes along the last axis."""
     dx = x - x.mean(axis=-1, keepdims=True)

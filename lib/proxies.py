@@ -21,7 +21,7 @@ from lib import checks
 from lib.fans import Fanned, by_angle, worth_fanning
 from lib.losses import NORMALISATIONS, proxy_loss, proxy_terms
 from lib.networks import Integrator
-from lib.skeletons import Skeleton, has_skeleton
+from lib.skeletons import Skeleton, has_skeleton, largest_stretch
 from lib.tasks import Task
 
 
@@ -78,7 +78,7 @@ class SampledProxy:
         checks.tensor("z", z, ("P", 1))
         if self.task.D != 1:
             raise ValueError(f"task must have the network's 1 channels, got {self.task.D}")
-        self.skeleton = Skeleton.serving(network, self.z_max, self.skeleton)
+        self.skeleton = Skeleton.serving(network, largest_stretch(network), self.z_max, self.skeleton)
         gram = self.skeleton.gram(z[:, 0]).to(network.W)
         constants = (self.task.decays[0], self.task.scales[0], a, b)
         args = (network.W, network.encoders, network.decoders, self.skeleton.z.to(network.W), gram)

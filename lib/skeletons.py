@@ -134,9 +134,8 @@ class Skeleton:
         self.error = abs(found - activation.values(np.outer(z, between))).max().item()
 
     @classmethod
-    def serving(cls, network: Any, z_max: float, old: "Skeleton | None" = None) -> "Skeleton":
-        """One that serves the weights of this network up to `z_max`: the old one if it does, else a new one."""
-        largest = largest_stretch(network)
+    def serving(cls, network: Any, largest: float, z_max: float, old: "Skeleton | None" = None) -> "Skeleton":
+        """One for the activation of a network, up to a stretch and a z: the old one if it serves, else a new one."""
         if old is not None and largest <= old.largest and z_max <= old.z_max:
             return old
         f = network.activation

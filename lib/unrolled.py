@@ -20,7 +20,6 @@ A few vectors of length n are kept as the rows of a small matrix, and stand on t
 is up to ten times slower at multiplying `n x n` by `n x 2` than `2 x n` by `n x n`.
 """
 
-import math
 from typing import Any, NamedTuple
 
 import torch
@@ -38,10 +37,12 @@ from lib.skeletons import Skeleton, has_skeleton, largest_stretch
 CONES_BATCH = 256
 CONES_PRODUCT = 8e7  # batch n^2
 
-# The same for the first states of a sigmoid network, of which 40 to 140 stand for all.
-SKELETON_BATCH = 512
-SKELETON_PRODUCT = 2e8
+# The same for a sigmoid network and first states that stand for all, of which there are 30 to 140: n=1000, batch 256:
+# 1.5, 2048: 1.7; n=500, batch 512: 1.3; n=300, batch 2048: 1.1; n=200, batch 4096: 0.8.
+SKELETON_BATCH = 256
+SKELETON_PRODUCT = 1.7e8
 
+STEEPEST = 1e4  # largest first current for which few states are exact enough, and few
 HEADROOM = 1.25  # a new skeleton serves first inputs this much larger than the largest so far
 
 
@@ -80,19 +81,19 @@ class _Unrolled(torch.autograd.Function):
         x: Tensor,
         activation: Any,
         space: Workspace,
-        first: "Line | str | None",
+        line: Line | None,
+        sorted_first: bool,
     ) -> Tensor:
         T, B, D = x.shape
         n = len(W)
-        line = first if isinstance(first, Line) else None
         nu, h = space.get("nu", (T, B, n), W), space.get("h", (T, B, n), W)  # with line or fan, t = 0 is never touched
         F = _rows(E) @ W.T  # D x n, rows W e_c
-        ends = _states(torch.outer(line.z, F[0]), activation) if line is not None else None  # r x n, f(z We)
-        fan = Fan(F, x[0]) if first == "sorted" else None
+        ends: Any = _states(torch.outer(line.z, F[0]), activation) if line is not None else None  # r x n, f(z We)
+        fan = Fan(F, x[0]) if sorted_first else None
         readout = _rows(Z)
         y = x.new_empty(T, D, B)
         for t in range(T):
-            if line is not None and ends is not None and t == 0:
+            if line is not None and t == 0:
                 torch.mm((ends @ Z).T, line.parts, out=y[0])
                 continue
             if fan is not None and t == 0:
@@ -100,7 +101,7 @@ class _Unrolled(torch.autograd.Function):
                 continue
             if fan is not None and t == 1:  # nu_1 = x_1 We + W f(x_0 We)
                 nu[1].addmm_(x[1], F)
-            elif line is not None and ends is not None and t == 1:  # nu_1 = x_1 We + sum_j l_j(x_0) W f(z_j We)
+            elif line is not None and t == 1:  # nu_1 = x_1 We + sum_j l_j(x_0) W f(z_j We)
                 torch.mm(torch.cat([line.parts, x[1].T]).T, torch.cat([ends @ W.T, F]), out=nu[1])
             else:
                 torch.mm(x[t], F, out=nu[t])
@@ -157,7 +158,7 @@ class _Unrolled(torch.autograd.Function):
             left[:D] = dF
             dZ = dZ + weights.T @ ends if dZ is not None else None
         dE = (dF @ W).T if ctx.needs_input_grad[1] else None
-        return dW.addmm_(left.T, right), dE, dZ.T if dZ is not None else None, None, None, None, None
+        return dW.addmm_(left.T, right), dE, dZ.T if dZ is not None else None, None, None, None, None, None
 
 
 def _rows(thin: Tensor) -> Tensor:
@@ -181,14 +182,12 @@ def _line(network: Integrator, x: Tensor, space: Workspace) -> Line | None:
     large = len(x) >= SKELETON_BATCH and len(x) * network.n**2 >= SKELETON_PRODUCT
     if not (large and has_skeleton(network)):
         return None
-    z_max = x.abs().max().item()
-    if not math.isfinite(z_max + largest_stretch(network)):
-        return None  # the usual way hands on what is not finite
-    if space.skeleton is not None and z_max <= space.skeleton.z_max:
-        z_max = space.skeleton.z_max
-    else:
-        z_max *= HEADROOM
-    space.skeleton = Skeleton.serving(network, z_max, space.skeleton)
+    z_max, largest = x.abs().max().item(), largest_stretch(network)
+    if not z_max * largest <= STEEPEST:  # nor if it is not a number: the usual way hands that on
+        return None
+    old = space.skeleton
+    z_max = old.z_max if old is not None and z_max <= old.z_max else HEADROOM * z_max
+    space.skeleton = Skeleton.serving(network, largest, z_max, old)
     return Line(space.skeleton.z.to(x), space.skeleton.functions(x[:, 0]).T.to(x))
 
 
@@ -211,8 +210,8 @@ def unroll(network: Integrator, x: Tensor, space: Workspace) -> Tensor:
         fanned = len(steps) > 1 and worth_fanning(f, network.W, steps.shape[1], network.D)
         order = by_angle(steps[0]) if fanned else None
         steps = steps[:, order] if order is not None else steps
-        first = "sorted" if fanned else _line(network, steps[0], space)
-        y = _Unrolled.apply(network.W, network.encoders, network.decoders, steps, f, space, first)
+        line = _line(network, steps[0], space)  # with one channel; a fan is for two
+        y = _Unrolled.apply(network.W, network.encoders, network.decoders, steps, f, space, line, fanned)
         y = y[:, torch.argsort(order)] if order is not None else y  # type: ignore[index]
     return y.transpose(0, 1)  # type: ignore[union-attr]
 

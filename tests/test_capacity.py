@@ -8,7 +8,7 @@ from equations import randn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.capacity import crossing, next_channels, one_step_error, one_step_neurons, power_law
+from lib.capacity import collapse, crossing, next_channels, one_step_error, one_step_neurons, power_law
 
 
 @settings(max_examples=30, deadline=None)
@@ -73,6 +73,26 @@ def test_networks_without_a_capacity_do_not_count(rng):
         power_law([1, 2, 4], [1.0, 2.0, math.nan], generator=rng)
     with pytest.raises(ValueError, match="for each n"):
         power_law([1, 2, 4], [1.0, 2.0], generator=rng)
+
+
+def test_errors_that_depend_on_one_ratio_collapse(rng):
+    n, D = np.repeat([64, 128, 256], 4), np.tile([2, 3, 5, 8], 3)
+    found = collapse(n, D, 0.1 * (D / n**0.7) ** 1.5)
+    assert found.power == pytest.approx(0.7)
+    assert found.left < 1e-12 < found.left_proportional
+    assert found.left_proportional == pytest.approx(1.5 * 0.3 * np.log(n).std(), rel=0.5)
+    proportional = collapse(n, D, 0.1 * (D / n) ** 2 * np.exp(0.01 * randn(12, rng=rng).numpy()))
+    assert proportional.power == pytest.approx(1, abs=0.05)
+    assert proportional.left == pytest.approx(proportional.left_proportional, abs=0.01)
+
+
+def test_what_cannot_collapse_is_refused():
+    with pytest.raises(ValueError, match="of each network"):
+        collapse([1, 2], [1, 2], [0.1])
+    with pytest.raises(ValueError, match="positive"):
+        collapse([1, 2], [1, 2], [0.1, math.inf])
+    with pytest.raises(ValueError, match="two sizes"):
+        collapse([2, 2], [1, 2], [0.1, 0.2])
 
 
 @pytest.mark.parametrize("D", [2, 5, 40])

@@ -52,9 +52,10 @@ def check(network, x, tolerance=1e-12):
     reference = network(x).outputs
     assert_near(y, reference, tolerance)
     assert_near(ours, gradient(reference, network), tolerance)
-    steps = x.transpose(0, 1).contiguous()
+    steps, space = x.transpose(0, 1).contiguous(), Workspace()
+    line = unrolled._line(network, steps[0], space)
     plain = unrolled._Unrolled.apply(
-        network.W, network.encoders, network.decoders, steps, network.activation, Workspace(), False
+        network.W, network.encoders, network.decoders, steps, network.activation, space, line, False
     ).transpose(0, 1)  # type: ignore[union-attr]
     assert_near(ours, gradient(plain, network), tolerance)
     return ours

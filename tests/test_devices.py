@@ -479,7 +479,7 @@ EXEMPT = {
         " dale.DaleLaw dale.DaleLaw.excitatory chance.expected chance.code_from_rms heads.Head"
         " clamping.clamped_spectrum clamping.chance_overlap bulk.rectified_product bulk.even_share"
         " capacity.crossing capacity.next_channels capacity.power_law capacity.one_step_error capacity.one_step_neurons"
-        " capacity.PowerLaw capacity.PowerLaw.__call__ constructions.least_neurons"
+        " capacity.PowerLaw capacity.PowerLaw.__call__ capacity.Collapse capacity.collapse constructions.least_neurons"
         " heads.ContextLoss"
     ),
     "keeps the losses of a training above": (

@@ -180,6 +180,16 @@ def test_what_is_not_finite_is_handed_on(where, rng):
     assert space.skeleton is None
 
 
+@pytest.mark.usefixtures("always")
+def test_weights_that_have_run_away_are_unrolled_in_the_usual_way(rng):
+    network, space = random_network(6, 1, "sigmoid", rng), Workspace()
+    with torch.no_grad():
+        network.W.mul_(1e6)
+    x = randn(50, 3, 1, rng=rng)
+    torch.testing.assert_close(unroll(network, x, space), network(x).outputs, rtol=1e-12, atol=1e-12)
+    assert space.skeleton is None
+
+
 def test_small_batches_and_other_networks_have_no_skeleton(rng):
     for name, D in (("sigmoid", 1), ("sigmoid", 2), ("relu", 1)):
         space = Workspace()
