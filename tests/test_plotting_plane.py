@@ -63,6 +63,17 @@ def test_plot_network_spectra(ax):
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["network 1", "network 2"]
 
 
+def test_plot_network_spectra_of_many(ax):
+    spectra = [torch.tensor([3.0, 2.0, 0.1]) + 0.01 * k for k in range(16)]
+    plotting.plot_network_spectra(spectra, ax, outliers=2)
+    lines = [line for line in ax.get_lines() if len(line.get_xdata()) == 2 and line.get_marker() not in ("None", "")]
+    assert len(lines) == 16
+    places = np.array([line.get_xdata() for line in lines])
+    assert np.all(np.diff(places, axis=0) > 0)  # side by side
+    assert np.abs(places - [1, 2]).max() < 0.5  # nearer to their rank than to the next
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["16 networks"]
+
+
 @pytest.mark.parametrize("projection", [None, "polar"])
 def test_plot_angles(projection):
     ax = plt.figure().add_subplot(projection=projection)

@@ -51,14 +51,19 @@ def plot_direction(selectivity: Tensor, ax: Axes, *, label: str = "$s_i$") -> Ax
 def plot_network_spectra(spectra: Sequence[Tensor], ax: Axes, *, outliers: int, first: int = 16) -> Axes:
     """The first singular values of several networks on a logarithmic axis, the leading `outliers` of each marked.
 
-    Each network has its own marker and shade; the outliers are spread sideways so that none hides another.
+    Networks are spread sideways so that none hides another. Up to eight have markers and shades of their own.
     """
     markers = "oDs^v<>p"
+    many = len(spectra) > len(markers)
+    step = min(0.15, 0.6 / len(spectra))
     for k, values in enumerate(spectra):
         sizes = numbers(values)[:first]
-        ranks = np.arange(1, len(sizes) + 1) + 0.15 * (k - (len(spectra) - 1) / 2)
-        marker, label = markers[k % len(markers)], f"network {k + 1}"
-        style = {"ls": "", "marker": marker, "ms": 5, "color": COLOURS["output"], "mew": 0, "alpha": 1 - 0.15 * (k % 5)}
+        ranks = np.arange(1, len(sizes) + 1) + step * (k - (len(spectra) - 1) / 2)
+        style = {"ls": "", "marker": markers[0], "ms": 3, "color": COLOURS["output"], "mew": 0}
+        label = f"{len(spectra)} networks" if k == 0 else None
+        if not many:
+            style |= {"marker": markers[k], "ms": 5, "alpha": 1 - 0.15 * (k % 5)}
+            label = f"network {k + 1}"
         ax.semilogy(ranks[:outliers], sizes[:outliers], **style, label=label)
         ax.semilogy(ranks[outliers:], sizes[outliers:], **(style | {"color": "0.55", "ms": 2.5}))
     ax.axvline(outliers + 0.5, color="0.6", lw=0.8, ls=":", zorder=0)
@@ -149,7 +154,7 @@ def plot_components(vectors: Tensor, excitatory: Tensor, ax: Axes, *, name: str)
     reach = 1.02 * np.abs(v).max()
     kinds = ("excitatory", "inhibitory")
     colours = [COLOURS[kind] for kind in kinds]
-    edges = np.linspace(-reach, reach, 62).tolist()
+    edges = np.linspace(-reach, reach, 61).tolist()
     ax.hist(groups, bins=edges, stacked=True, color=colours, label=kinds, edgecolor="white", lw=0.3)
     ax.axvline(0, color="0.4", lw=0.8, ls=":")
     ax.set(xlabel=rf"$\sqrt{{n}}\,$ {name}", ylabel="neurons")
