@@ -303,9 +303,36 @@ FAULTS = {
     ),
     "W for its transpose, proxy loss from few points": Fault(
         "proxies.py",
-        "delta = torch.addmm(torch.outer(v, d), Q, W)",
-        "delta = torch.addmm(torch.outer(v, d), Q, W.T)",
+        "delta = torch.addmm(v @ Z.T, Q, W)",
+        "delta = torch.addmm(v @ Z.T, Q, W.T)",
         "test_proxies.py::test_few_points_give_the_gradient_of_all",
+    ),
+    "the mean of the currents' residuals forgets what they should be": Fault(
+        "grams.py",
+        "K = W @ (gram(H) / P) - F.T @ X",
+        "K = W @ (gram(H) / P)",
+        "test_grams.py::test_moments_give_the_loss_and_its_gradient",
+    ),
+    "W W' for W' W on the way back": Fault(
+        "grams.py", "M = gram(W)", "M = gram(W.T)", "test_grams.py::test_moments_give_the_loss_and_its_gradient"
+    ),
+    "a cross turned around": Fault(
+        "crosses.py",
+        "torch.linalg.inv(self._references(self.z))",
+        "torch.linalg.inv(self._references(self.z)).T",
+        "test_crosses.py::test_states_at_all_points_follow_from_those_at_few",
+    ),
+    "a cross that is never renewed": Fault(
+        "crosses.py",
+        "if not cross.misfit(stretches, z[:PROBES], functions[:PROBES]) <= MISFIT:",
+        "if False:",
+        "test_crosses.py::test_a_cross_serves_until_states_leave_its_span",
+    ),
+    "neurons without neighbours": Fault(
+        "crosses.py",
+        "LARGEST, NEIGHBOURS, SPREAD = 64, 8, 0.2",
+        "LARGEST, NEIGHBOURS, SPREAD = 64, 8, 0.0",
+        "test_crosses.py::test_states_at_all_points_follow_from_those_at_few",
     ),
     "a skeleton that is never renewed": Fault(
         "skeletons.py",
