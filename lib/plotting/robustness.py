@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from lib.plotting.style import COLOURS, numbers
@@ -31,4 +32,7 @@ def plot_disturbance(
         label = "predicted" if number == 0 else None
         ax.plot(levels, numbers(values), ":", color=COLOURS["theory"], lw=1.5, label=label)
     ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
     ax.set_ylabel("relative output error")
