@@ -11,9 +11,16 @@ factorisation of the matrix of both. The $z_j$ are the pivots of its rows. As fo
 may be steep), the mean of any square over thousands of points is known from r values and the Gram matrix of the
 $\ell_j$.
 
-Nothing tells in advance how far a cross reaches; `misfit` compares it with exact states, at each training step. Neurons
-with the largest currents are few and far from each other. A change of theirs leaves the span of the references first,
-so the candidates for references are the neurons, and random neighbours of those.
+Training leaves a few neurons with large currents, whose steep states no others resemble. They stand for themselves:
+their states at all points are functions beside the $\ell_j$. With $\tilde h$ the values of all neurons for each of these
+r + K functions, $u = \tilde h d - s \gamma z$ and $R = \tilde h W^\dagger - \sum_c \gamma_c z_c We_c$ likewise, and
+$\Gamma$ the means of products of two functions, the loss is as in `lib.proxies`,
+
+$$\mathcal{L} = a\, \mathrm{tr}(u^\dagger \Gamma u) + b\, \mathrm{tr}(R^\dagger \Gamma R),$$
+
+with a gradient in the states of those K neurons too. Nothing tells in advance how far a cross reaches; `misfit` compares
+it with exact states, at each training step. A change of the largest currents among the others leaves the span of the
+references first, so the candidates for references are the neurons, and random neighbours of some.
 """
 
 from typing import Any
@@ -31,9 +38,10 @@ SAMPLES = 2048  # points among which those of a cross are chosen
 SKETCH = 640  # of them, at which the references are chosen
 MOST = 400  # references: with more a cross would neither be reliable nor save much
 FEWEST = 1024  # points that it must stand for, lest it save nothing
-LARGEST, NEIGHBOURS, SPREAD = 64, 8, 0.2  # neurons with neighbours; how many; how far, in mean lengths of all
+ALONE = 32  # neurons that stand for themselves, those with the largest currents
+LARGEST, NEIGHBOURS, SPREAD = 64, 8, 0.2  # others with neighbours; how many; how far, in mean lengths of all
 PROBES = 16  # points at which a cross is compared with exact states
-TOLERANCE = 1e-7  # at which the pivots stop, relative to the first
+TOLERANCE = 3e-8  # at which the pivots stop, relative to the first
 MISFIT = 1.5e-5  # largest error of a state with which a cross still serves
 
 
@@ -94,10 +102,6 @@ class Cross:
         known = self.activation(self.z @ stretches.double().T)
         return (functions @ known - self.activation(z.double() @ stretches.double().T)).abs().max().item()
 
-    def gram(self, functions: Tensor) -> Tensor:
-        r"""`r x r` means of $\ell_j \ell_k$ from their values at P points."""
-        return functions.T @ functions / len(functions)
-
 
 class Crosses:
     """The cross that serves a network at present; made anew when it no longer does.
@@ -112,10 +116,11 @@ class Crosses:
         self.cross: Cross | None = None
         self._given_up = False
 
-    def serve(self, network: Any, z: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Points `r x D` that stand for the `P x D` points z, and the Gram matrix; None if it takes too many.
+    def serve(self, network: Any, z: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
+        """What stands for the `P x D` points z; None if that takes too many functions, and then it is not tried again.
 
-        After that it is not tried again.
+        Returns:
+            Points `r x D`, values of the functions `P x r`, and which neurons stand for themselves.
 
         Raises:
             ValueError: points outside of the box.
@@ -127,18 +132,79 @@ class Crosses:
         stretches = network.W.detach() @ network.encoders.detach()
         if not stretches.isfinite().all():  # the usual way hands that on
             return None
-        found = self._fitting(stretches, z) if self.cross is not None else None
+        order = stretches.norm(dim=1).argsort(descending=True, stable=True)
+        others = stretches[order[ALONE:]]
+        found = self._fitting(others, z) if self.cross is not None else None
         if found is None:
-            self.cross = Cross(network.activation, stretches, self.z_max)
+            self.cross = Cross(network.activation, others, self.z_max)
             self.made += 1
-            found = self._fitting(stretches, z) if self.cross.complete else None
+            found = self._fitting(others, z) if self.cross.complete else None
             self._given_up = found is None
-        return found
+        return (*found, order[:ALONE]) if found is not None else None
 
     def _fitting(self, stretches: Tensor, z: Tensor) -> tuple[Tensor, Tensor] | None:
-        """What `serve` returns, if the states of all neurons at the first points are as the present cross has them."""
+        """Points and values of the functions, if states at the first points are as the present cross has them."""
         cross: Any = self.cross
         functions = cross.functions(z)
         if not cross.misfit(stretches, z[:PROBES], functions[:PROBES]) <= MISFIT:
             return None
-        return cross.z.to(z), cross.gram(functions).to(z)
+        return cross.z.to(z), functions.to(z)
+
+
+class OnCross(torch.autograd.Function):
+    """The loss and its gradient in W, encoders and decoders from what `Crosses.serve` returns."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, W: Tensor, E: Tensor, Z: Tensor, z: Tensor, served: tuple, activation: Any, constants: tuple
+    ) -> Tensor:
+        points, functions, alone = served
+        gamma, s, a, b = constants
+        needs_W, needs_E, needs_Z = ctx.needs_input_grad[:3]
+        P, r, K = len(z), len(points), len(alone)
+        F = E.T.contiguous() @ W.T  # D x n
+        own = z @ F[:, alone]  # P x K currents
+        states = torch.empty_like(own)
+        activation.into(own, states)
+        basis = torch.cat([functions, states], dim=1)  # P x (r + K)
+        currents, decayed = points @ F, points * gamma  # r x n, r x D
+        H, slopes = F.new_zeros(r + K, len(W)), torch.ones_like(currents)
+        activation.into(currents, H[:r])
+        H[:r, alone] = 0
+        H[r + torch.arange(K), alone] = 1
+        u, R = H @ Z, H @ W.T  # (r + K) x D, (r + K) x n
+        u[:r] -= s * decayed
+        R[:r] -= decayed @ F
+        gram = basis.T @ basis / P
+        v, Q = 2 * a * (gram @ u), 2 * b * (gram @ R)
+        loss = 0.5 * (u.flatten() @ v.flatten() + R.flatten() @ Q.flatten())
+        dE = dW = None
+        if needs_W or needs_E:
+            activation.into_derivative(currents, slopes)
+            delta = (v[:r] @ Z.T).addmm_(Q[:r], W).mul_(currents)
+            delta[:, alone] = 0
+            dF = points.T @ delta - decayed.T @ Q[:r]
+            of_states = basis @ ((2 * a / P) * (u @ u[r:].T) + (2 * b / P) * (R @ R[r:].T))  # P x K
+            activation.into_derivative(own, of_states)
+            dF[:, alone] += z.T @ own
+            dW = torch.addmm(dF.T @ E.T, Q.T, H) if needs_W else None
+            dE = (dF @ W).T if needs_E else None
+        ctx.gradients = (dW, dE, H.T @ v if needs_Z else None)
+        return loss
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, factor: Tensor) -> Any:  # type: ignore[override]
+        return *given_away(ctx, factor), None, None, None, None
+
+
+def given_away(ctx: Any, factor: Tensor) -> list[Tensor | None]:
+    """Gradients that forward has left in `ctx`, times a factor; nobody else holds them, so autograd need not copy them.
+
+    Raises:
+        RuntimeError: the second time.
+    """
+    gradients, ctx.gradients = ctx.gradients, None
+    if gradients is None:
+        raise RuntimeError("backward can be called once: the gradient has been given away")
+    return [None if g is None else g.mul_(factor) for g in gradients]

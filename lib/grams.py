@@ -21,6 +21,8 @@ import torch
 from scipy.linalg import get_blas_funcs
 from torch import Tensor
 
+from lib.crosses import given_away
+
 # Below this many points for each neuron the products that are added outweigh those that are saved.
 POINTS_PER_NEURON = 2
 FEWEST = 200  # neurons: smaller products are too cheap to care
@@ -83,7 +85,4 @@ class OnGram(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, factor: Tensor) -> Any:  # type: ignore[override]
-        gradients, ctx.gradients = ctx.gradients, None  # nobody else holds them, so autograd need not copy them
-        if gradients is None:
-            raise RuntimeError("backward can be called once: the gradient has been given away")
-        return *(None if g is None else g.mul_(factor) for g in gradients), None, None, None
+        return *given_away(ctx, factor), None, None, None

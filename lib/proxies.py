@@ -1,8 +1,9 @@
 r"""The proxy loss averaged over a range of integrals, for any activation (paper, equations 33 and 34).
 
-If few points stand for all, the average over thousands is computed from them, with the gradient written out: for one
-channel and an activation whose singularities are known (`lib.skeletons`), and for several and a gentle one
-(`lib.crosses`). With one channel, $H_j = f(z_j We)$ and $R_j = W H_j - \gamma z_j We$ as the
+For one channel and an activation whose singularities are known the average over thousands of points is computed from
+a few (`lib.skeletons`), with the gradient written out. (For several channels and a gentle activation `lib.crosses` does
+the same; for two rectified channels `lib.fans` saves most products by sorting the points; where points outnumber
+neurons `lib.grams` saves some of any others.) With $H_j = f(z_j We)$ and $R_j = W H_j - \gamma z_j We$ as the
 rows of $r \times n$ matrices, $u_j = d \cdot H_j - s\gamma z_j$, and $\Gamma$ the Gram matrix of the points,
 
 $$\mathcal{L} = a\, u^\dagger \Gamma u + b\, \mathrm{tr}(R^\dagger \Gamma R), \qquad
@@ -10,9 +11,6 @@ v = 2a\,\Gamma u, \quad Q = 2b\,\Gamma R,$$
 $$\frac{\partial\mathcal{L}}{\partial d} = H^\dagger v, \qquad
 F' = \sum_j z_j \big[ (v d^\dagger + Q W)_j \odot f'(z_j We) - \gamma Q_j \big], \qquad
 \frac{\partial\mathcal{L}}{\partial W} = Q^\dagger H + F' e^\dagger .$$
-
-With several, $z_j$ and $u_j$ are vectors and $v$, $F'$ have D columns. Otherwise `lib.fans` saves most products of two
-rectified channels by sorting the points, and `lib.grams` some of any others where points outnumber neurons.
 """
 
 from typing import Any, NamedTuple
@@ -21,7 +19,7 @@ import torch
 from torch import Tensor
 
 from lib import checks
-from lib.crosses import Crosses
+from lib.crosses import Crosses, OnCross, given_away
 from lib.fans import Fanned, by_angle, worth_fanning
 from lib.grams import OnGram, worth_gram
 from lib.losses import NORMALISATIONS, proxy_loss, proxy_terms
@@ -82,19 +80,24 @@ class SampledProxy:
         a, b = self.weights(network.n)
         if worth_fanning(network.activation, network.W, len(z), network.D):
             return self._on_fan(network, z)
-        few = self._few(network, z) if self._allowed else None
-        if few is None and not (self._allowed and worth_gram(network, len(z))):
-            return a / len(z) * proxy_loss(network, z, self.task, current_weight=b / a)
-        args = (network.W, network.encoders, network.decoders, *(few if few is not None else (z,)), network.activation)
-        constants = (z.new_tensor(self.task.decays), z.new_tensor(self.task.scales), a, b)
-        return (OnGram if few is None else _OnFew).apply(*args, constants)  # type: ignore[no-any-return]
+        found = self._otherwise(network, z, a, b) if self._allowed else None
+        return found if found is not None else a / len(z) * proxy_loss(network, z, self.task, current_weight=b / a)
 
-    def _few(self, network: Integrator, z: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Points `r x D` that stand for all, and their `r x r` Gram matrix; None if there are none."""
-        if not has_skeleton(network):
-            return self.crosses.serve(network, z)
-        self.skeleton = Skeleton.serving(network, largest_stretch(network), self.z_max, self.skeleton)
-        return self.skeleton.z.to(z)[:, None], self.skeleton.gram(z[:, 0]).to(z)
+    def _otherwise(self, network: Integrator, z: Tensor, a: float, b: float) -> Tensor | None:
+        """The loss from few points or from moments; None if neither serves."""
+        weights, f = (network.W, network.encoders, network.decoders), network.activation
+        if has_skeleton(network):
+            self.skeleton = Skeleton.serving(network, largest_stretch(network), self.z_max, self.skeleton)
+            gram, values = self.skeleton.gram(z[:, 0]).to(z), self.skeleton.z.to(z)
+            constants: tuple = (self.task.decays[0], self.task.scales[0], a, b)
+            return _OnSkeleton.apply(*weights, values, gram, f, constants)  # type: ignore[no-any-return]
+        served = self.crosses.serve(network, z)
+        if served is None and not worth_gram(network, len(z)):
+            return None
+        constants = (z.new_tensor(self.task.decays), z.new_tensor(self.task.scales), a, b)
+        if served is None:
+            return OnGram.apply(*weights, z, f, constants)  # type: ignore[no-any-return]
+        return OnCross.apply(*weights, z, served, f, constants)  # type: ignore[no-any-return]
 
     def _on_fan(self, network: Integrator, z: Tensor) -> Tensor:
         """The loss of two rectified channels at many points."""
@@ -107,8 +110,8 @@ class SampledProxy:
         return (a * (y - z * (s * gamma)).square().sum() + b * of_currents) / len(z)
 
 
-class _OnFew(torch.autograd.Function):
-    """The loss and its gradient from the values at `r x D` points."""
+class _OnSkeleton(torch.autograd.Function):
+    """The loss and its gradient from the values at r points."""
 
     @staticmethod
     def forward(  # type: ignore[override]
@@ -116,30 +119,28 @@ class _OnFew(torch.autograd.Function):
     ) -> Tensor:
         gamma, s, a, b = constants
         needs_W, needs_E, needs_Z = ctx.needs_input_grad[:3]
-        F = E.T.contiguous() @ W.T  # D x n
-        currents, decayed = z @ F, z * gamma  # r x n, r x D
+        e, d = E[:, 0], Z[:, 0]
+        F = W @ e
+        currents = torch.outer(z, F)  # r x n
         H, slopes = torch.empty_like(currents), torch.ones_like(currents)
         activation.into(currents, H)
-        u = H @ Z - s * decayed  # r x D
-        R = torch.addmm(decayed @ F, H, W.T, beta=-1)  # r x n
+        u = H @ d - s * gamma * z  # r
+        R = (H @ W.T).sub_(currents, alpha=gamma)  # r x n
         v, Q = 2 * a * (gram @ u), gram @ R
-        loss = 0.5 * (u.flatten() @ v.flatten()) + b * (R.flatten() @ Q.flatten())
+        loss = 0.5 * (u @ v) + b * (R.flatten() @ Q.flatten())
         Q *= 2 * b
         dE = dW = None
         if needs_W or needs_E:
-            delta = torch.addmm(v @ Z.T, Q, W)
+            delta = torch.addmm(torch.outer(v, d), Q, W)
             activation.into_derivative(currents, slopes)
             delta.mul_(currents)
-            dF = z.T @ delta - decayed.T @ Q  # D x n
-            dW = torch.addmm(dF.T @ E.T, Q.T, H) if needs_W else None
-            dE = (dF @ W).T if needs_E else None
-        ctx.gradients = (dW, dE, H.T @ v if needs_Z else None)
+            dF = z @ delta - gamma * (z @ Q)
+            dW = torch.addmm(torch.outer(dF, e), Q.T, H) if needs_W else None
+            dE = (dF @ W)[:, None] if needs_E else None
+        ctx.gradients = (dW, dE, (v @ H)[:, None] if needs_Z else None)
         return loss
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, factor: Tensor) -> Any:  # type: ignore[override]
-        gradients, ctx.gradients = ctx.gradients, None  # nobody else holds them, so autograd need not copy them
-        if gradients is None:
-            raise RuntimeError("backward can be called once: the gradient has been given away")
-        return *(None if g is None else g.mul_(factor) for g in gradients), None, None, None, None
+        return *given_away(ctx, factor), None, None, None, None

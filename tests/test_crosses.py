@@ -110,9 +110,11 @@ def test_a_cross_serves_until_states_leave_its_span(rng):
     found = served.serve(net, z)
     assert served.cross is not first
     assert served.made == 2
-    assert served.cross.misfit(net.W.detach() @ net.encoders.detach(), z, served.cross.functions(z)) < 2 * MISFIT
-    functions = served.cross.functions(z)
-    torch.testing.assert_close(found[1], (functions.T @ functions / 1024).float())
+    others = torch.ones(net.n, dtype=torch.bool).index_fill_(0, found[2], False)
+    stretches = net.W.detach() @ net.encoders.detach()
+    assert stretches[found[2]].norm(dim=1).min() >= stretches[others].norm(dim=1).max()
+    assert served.cross.misfit(stretches[others], z, served.cross.functions(z)) < 2 * MISFIT
+    torch.testing.assert_close(found[1], served.cross.functions(z).float())
 
 
 def test_steep_neurons_are_given_up_for_good(rng):

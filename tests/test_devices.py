@@ -494,9 +494,9 @@ EXEMPT = {
     "finds points from numbers, with the float64 numbers of a CPU": (
         "skeletons.panels skeletons.has_skeleton skeletons.largest_stretch skeletons.Skeleton"
         " skeletons.Skeleton.serving skeletons.Skeleton.functions skeletons.Skeleton.gram"
-        " crosses.may_have_cross crosses.Cross crosses.Cross.functions crosses.Cross.misfit crosses.Cross.gram"
-        " crosses.Crosses crosses.Crosses.serve grams.gram grams.worth_gram grams.OnGram grams.OnGram.forward"
-        " grams.OnGram.backward"
+        " crosses.may_have_cross crosses.Cross crosses.Cross.functions crosses.Cross.misfit crosses.Crosses"
+        " crosses.Crosses.serve crosses.OnCross crosses.OnCross.forward crosses.OnCross.backward crosses.given_away"
+        " grams.gram grams.worth_gram grams.OnGram grams.OnGram.forward grams.OnGram.backward"
         " activations.Sigmoid.poles activations.Sigmoid.values"
     ),
     "numbers that moved with their network": "activations.Sigmoid",
