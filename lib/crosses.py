@@ -11,16 +11,16 @@ factorisation of the matrix of both. The $z_j$ are the pivots of its rows. As fo
 may be steep), the mean of any square over thousands of points is known from r values and the Gram matrix of the
 $\ell_j$.
 
-Training leaves a few neurons with large currents, whose steep states no others resemble. They stand for themselves:
-their states at all points are functions beside the $\ell_j$. With $\tilde h$ the values of all neurons for each of these
-r + K functions, $u = \tilde h d - s \gamma z$ and $R = \tilde h W^\dagger - \sum_c \gamma_c z_c We_c$ likewise, and
-$\Gamma$ the means of products of two functions, the loss is as in `lib.proxies`,
+A few neurons come to have large currents, and steep states that no others resemble. They stand for themselves:
+their states at all points are functions beside the $\ell_j$. With $\tilde h$ the values of all neurons for each of
+these r + K functions, $u = \tilde h d - s \gamma z$ and $R = \tilde h W^\dagger - \sum_c \gamma_c z_c We_c$ likewise,
+and $\Gamma$ the means of products of two functions, the loss is as in `lib.proxies`,
 
 $$\mathcal{L} = a\, \mathrm{tr}(u^\dagger \Gamma u) + b\, \mathrm{tr}(R^\dagger \Gamma R),$$
 
-with a gradient in the states of those K neurons too. Nothing tells in advance how far a cross reaches; `misfit` compares
-it with exact states, at each training step. A change of the largest currents among the others leaves the span of the
-references first, so the candidates for references are the neurons, and random neighbours of some.
+with a gradient in the states of those K neurons too. Nothing tells in advance how far a cross reaches; `misfit`
+compares it with exact states, at each training step. A change of the largest currents among the others leaves the span
+of the references first, so the candidates for references are the neurons, and random neighbours of some.
 """
 
 from typing import Any
