@@ -1,5 +1,5 @@
-/* Four small services of every page: boxes that scroll sideways can be reached by keyboard; no line begins with the comma after
-   a formula; paper is printed in the light theme;
+/* Five small services of every page: boxes that scroll sideways can be reached by keyboard; no line begins with the comma after
+   a formula or ends with the bracket before it; the style sheet is told the shape of every picture; paper is printed in the light theme;
    and the search page, which shows an excerpt of each hit by fetching the page, does without it when the book is read from
    disk, where browsers forbid fetching. */
 (function () {
@@ -20,7 +20,12 @@
   function start() {
     mark();
     const MathJax = window.MathJax;
-    if (MathJax && MathJax.startup && MathJax.startup.promise) MathJax.startup.promise.then(mark);
+    if (MathJax && MathJax.startup && MathJax.startup.promise) {
+      MathJax.startup.promise.then(() => {
+        hold(".bd-article .tex2jax_process > mjx-container"); // formulas of boxes and tables are there only now
+        mark();
+      });
+    }
     document.fonts.addEventListener("loadingdone", mark); // letters may get wider
     document.fonts.ready.then(mark);
     window.addEventListener("resize", mark);
@@ -39,21 +44,34 @@
   });
 
   window.addEventListener("load", start);
-  function hold() {
-    document.querySelectorAll(".bd-article p span.math").forEach((formula) => {
-      const next = formula.nextSibling;
-      const marks = next && next.nodeType === Node.TEXT_NODE && next.data.match(/^[.,;:!?)]+/);
-      if (!marks) return;
-      next.splitText(marks[0].length);
+  function hold(formulas) {
+    document.querySelectorAll(formulas).forEach((formula) => {
+      const { previousSibling: before, nextSibling: after } = formula;
+      const opened = before && before.nodeType === Node.TEXT_NODE && before.data.match(/[([]+$/);
+      const closed = after && after.nodeType === Node.TEXT_NODE && after.data.match(/^[.,;:!?)\]]+/);
+      if (!opened && !closed) return;
       const together = document.createElement("span");
       together.style.whiteSpace = "nowrap";
       formula.before(together);
-      together.append(formula, next);
+      if (opened) together.append(before.splitText(opened.index));
+      together.append(formula);
+      if (closed) {
+        after.splitText(closed[0].length);
+        together.append(after);
+      }
     });
   }
 
+  function measure(picture) {
+    if (picture.naturalHeight) picture.style.setProperty("--ratio", picture.naturalWidth / picture.naturalHeight);
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
-    hold();
+    hold(".bd-article p span.math");
+    document.querySelectorAll(".bd-article figure img").forEach((picture) => {
+      measure(picture);
+      picture.addEventListener("load", () => measure(picture));
+    });
     if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") {
       DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
     }

@@ -1,6 +1,7 @@
 """Descent among the integrators of the reduced space: surfaces, paths, and how fast the loss falls."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.axes import Axes
 from lib.plotting.style import COLOURS, SERIES, SURFACES, numbers
 
 PATHS = [{"color": COLOURS["output"], "ls": "-"}, {"color": COLOURS["alternative"], "ls": "--"}]
+EIGENVALUE_PATHS = [PATHS[1], {"color": COLOURS["second"], "ls": "-."}, PATHS[0]]
 
 
 def plot_surfaces(alpha0: float, beta0: float, paths: dict[str, tuple[Any, Any, Any]], ax: Any) -> Any:
@@ -37,6 +39,7 @@ def plot_surfaces(alpha0: float, beta0: float, paths: dict[str, tuple[Any, Any, 
         x, y, z = map(numbers, path)
         ax.plot(x, y, z, label=name, lw=2.2, **style)
         ax.plot(x[-1:], y[-1:], z[-1:], "o", color=style["color"], ms=6)
+        ax.plot(x[:1], y[:1], z[:1], "o", color=COLOURS["theory"], ms=8, mfc="none", mew=1.2)
     ax.text(0.05 * reach, -0.9 * reach, 0.0, "rank one", color=SURFACES["sheet"])
     ax.text(0.1 * reach, alpha0, 0.5, r"$\mathcal{M}_\alpha$", color=SURFACES["alpha"])
     ax.text(beta0, -0.2 * reach, 0.5, r"$\mathcal{M}_\beta$", color=SURFACES["beta"])
@@ -49,12 +52,10 @@ def plot_surfaces(alpha0: float, beta0: float, paths: dict[str, tuple[Any, Any, 
 
 def plot_eigenvalue_paths(paths: dict[str, Any], ax: Axes, *, decay: float) -> Axes:
     r"""Both eigenvalues along each path (`steps x 2`, the one that tends to $\gamma$ first), in a plane."""
-    for k, (name, path) in enumerate(paths.items()):
+    for style, (name, path) in zip(cycle(EIGENVALUE_PATHS), paths.items(), strict=False):
         x, y = numbers(path).T
-        colour, dashes = (COLOURS["output"], "-") if k else (COLOURS["alternative"], "--")
-        fade = 1 - 0.6 * (k - 1) / max(len(paths) - 1, 1) if k else 1.0
-        ax.plot(x, y, label=name, alpha=fade, color=colour, ls=dashes)
-        ax.plot(x[-1], y[-1], "o", color=colour, ms=6)
+        ax.plot(x, y, label=name, **style)
+        ax.plot(x[-1], y[-1], "o", color=style["color"], ms=6)
     ax.axvline(decay, color=COLOURS["theory"], ls="--", lw=1)
     ax.set(xlabel="first eigenvalue", ylabel="second eigenvalue")
     ax.legend()

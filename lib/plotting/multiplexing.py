@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lib.plotting.style import COLOURS, SERIES, numbers
 
-CHANNELS = [COLOURS["channel 1"], COLOURS["channel 2"], COLOURS["alternative"]]
+CHANNELS = [COLOURS["channel 1"], COLOURS["channel 2"], COLOURS["second"]]
 
 
 def plot_channel_eigenvalues(values: Tensor, decays: Sequence[float], ax: Axes, *, chosen: int) -> Axes:
@@ -25,7 +25,7 @@ def plot_channel_eigenvalues(values: Tensor, decays: Sequence[float], ax: Axes, 
         ax.plot(np.full(len(sizes), rank), sizes[:, k], "o", ms=6, mew=0, color=colour)
     for k, gamma in enumerate(decays):
         ax.plot([k + 0.7, k + 1.3], [gamma, gamma], "--", lw=1.5, color=COLOURS["theory"], zorder=0)
-    ax.set(xlabel="rank", ylabel=r"eigenvalue $|\lambda|$", xticks=ranks, ylim=(-0.05, 1.1))
+    ax.set(xlabel="eigenvalues by size", ylabel=r"eigenvalue $|\lambda|$", xticks=ranks, ylim=(-0.05, 1.1))
     return ax
 
 
