@@ -56,9 +56,9 @@ def found():
 def test_plot_pulses(found, ax):
     assert plotting.plot_pulses(found, ax) is ax
     first, second, *fits = ax.lines
-    for line, answer in zip((first, second), found.responses.numpy(), strict=True):
+    for line, answer, name in zip((first, second), found.responses.numpy(), ("channel 1", "channel 2"), strict=True):
         np.testing.assert_array_equal(line.get_ydata(), answer[line.get_xdata()])
-        assert line.get_color() == COLOURS["output"]
+        assert line.get_color() == COLOURS[name]
     assert first.get_marker() != second.get_marker()
     for line, gamma in zip(fits, found.decays, strict=True):
         np.testing.assert_allclose(line.get_ydata(), gamma ** (line.get_xdata() + 1))

@@ -157,6 +157,7 @@ def plot_components(vectors: Tensor, excitatory: Tensor, ax: Axes, *, name: str)
     edges = np.linspace(-reach, reach, 61).tolist()
     ax.hist(groups, bins=edges, stacked=True, color=colours, label=kinds, edgecolor="white", lw=0.3)
     ax.axvline(0, color="0.4", lw=0.8, ls=":")
-    ax.set(xlabel=rf"$\sqrt{{n}}\,$ {name}", ylabel="neurons")
+    ax.set(xlabel=rf"components of {name}, times $\sqrt{{n}}$", ylabel="neurons")
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=2)
     return ax
