@@ -66,6 +66,13 @@ def note(entry: Row | Erratum, verdict: str, conditions: Mapping[str, Any]) -> s
     return ""
 
 
+def why(entry: Row | Erratum, verdict: str, conditions: Mapping[str, Any]) -> list[str]:
+    """The note as a paragraph of a card in MyST, no paragraph if there is nothing to say."""
+    remark = note(entry, verdict, conditions)
+    slanted = f"*{remark}*" if remark and "*" not in remark else remark
+    return [f"Why it differs: {slanted}" if verdict == "differs" else slanted] if remark else []
+
+
 def box_text(entry: Row | Erratum, verdict: str, values: Mapping[str, float], conditions: Mapping[str, Any]) -> str:
     """Plain text of a check."""
     lines = [f"{entry.id}: {verdict}"]

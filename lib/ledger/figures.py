@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from lib import notebooks
-from lib.ledger.display import listed, verdict_class
+from lib.ledger.display import listed, verdict_class, why
 from lib.ledger.rows import Row, load
 from lib.ledger.verdicts import Measured, gather, verdict
 
@@ -99,6 +99,7 @@ def _card(row: Row, measured: Measured | None, titles: Mapping[str, str], book: 
     name, chapter = ours(row, book), _chapter(row.page, titles)
     parts = [f"{{ref}}`{row.id} <row-{row.id}>` {sign} {row.claim}"]
     parts.append(f"Ours: {{numref}}`{name}` in {chapter}." if name else f"Chapter: {chapter}.")
+    parts += why(row, result, measured.conditions if measured else {})
     if row.settings:
         parts.append(f"Settings of the paper or its authors: {listed(row.settings)}.")
     if measured and measured.conditions:

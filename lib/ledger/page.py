@@ -17,7 +17,7 @@ from typing import Any
 
 from lib import notebooks
 from lib.ledger import figures
-from lib.ledger.display import chip, label, listed, note, printed, verdict_class
+from lib.ledger.display import chip, label, listed, printed, verdict_class, why
 from lib.ledger.rows import Erratum, Row, load
 from lib.ledger.verdicts import ERRATUM_VERDICTS, ROW_VERDICTS, Measured, gather, verdict
 from lib.record import encode, format_number
@@ -185,8 +185,7 @@ def _row_card(row: Row, measured: Measured | None, titles: Mapping[str, str]) ->
         paper = f"; paper: {row.paper[name]}" if name in row.paper else ""
         lines.append(f"- {label(name)}: {ours} {interval}{loose}{paper}")
     parts = [_first(row, result, f"{_sentence(row.where)}: {row.claim}"), _measure(row), "\n".join(lines)]
-    remark = note(row, result, measured.conditions if measured else {})
-    parts += [f"*{remark}*"] if remark and "*" not in remark else [remark] if remark else []
+    parts += why(row, result, measured.conditions if measured else {})
     settings = f"Setting of the paper or its authors: {listed(row.settings)}. " if row.settings else ""
     errata = ", ".join(f"{{ref}}`{id} <row-{id}>`" for id in row.errata)
     source = _source(row, measured, titles)
@@ -214,8 +213,8 @@ def _measure(entry: Row | Erratum) -> str:
     """How it is measured, with the names of the measures as the list below it writes them."""
     text = entry.measure
     for name in sorted(entry.accept, key=len, reverse=True):
-        if "_" in name:
-            text = re.sub(rf"(?<![\w$\\]){name}(?!\w)", f"*{label(name)}*", text)
+        end = r"(?!\w)" if "_" in name else "(?=:)"  # a name of one word is an ordinary word elsewhere
+        text = re.sub(rf"(?<![\w$\\]){name}{end}", f"*{label(name)}*", text)
     return f"Measured: {text}"
 
 
@@ -252,7 +251,7 @@ def _source(entry: Row | Erratum, measured: Measured | None, titles: Mapping[str
     if cell := _cell(measured):
         name = titles.get(measured.chapter, measured.chapter)
         return f'Measured in <a href="{cell}">{name}, check of {entry.id}</a>.{run}'
-    return f"Measured in the sweep `{measured.source}` of {measured.created}; chapter: {chapter}.{run}"
+    return f"Measured in the sweep `{measured.source}` of {measured.created[:10]}; chapter: {chapter}.{run}"
 
 
 def _sentence(text: str) -> str:

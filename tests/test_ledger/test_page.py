@@ -60,7 +60,7 @@ def test_a_card_says_what_was_measured_and_how(book, measured):
     assert "positive: **5×10⁻⁷**" in card(text, "F3A")
     assert "See {ref}`E35 <row-E35>`." in card(text, "F3A")
     assert "**not a number**, accepted 1.3 to 1.9 (loose: 1 to 2.6)" in card(text, "T1-c")
-    assert "The optimiser decides it." in card(text, "T1-c") and ">differs<" in card(text, "T1-c")
+    assert "Why it differs: *The optimiser decides it.*" in card(text, "T1-c") and ">differs<" in card(text, "T1-c")
     assert ">reproduced<" in card(text, "eq-7") and ">not run<" in card(text, "C35")
     assert "Chapter: `part/other`." in card(text, "C35")
     text = page.render_errata()
@@ -73,14 +73,16 @@ def test_measures_are_called_the_same_in_text_and_list(book):
     (book / "ledger.yml").write_text(text.replace("{ratio:", "{small_ratio:"))
     found = card(page.render(), "T1-c")
     assert "Measured: *small ratio* over $a_b$, not small_ratio_2" in found and "- small ratio: accepted" in found
+    (book / "ledger.yml").write_text(LEDGER.replace("measure: ratio\n", 'measure: "a ratio. ratio: of two"\n'))
+    assert "Measured: a ratio. *ratio*: of two" in card(page.render(), "T1-c")
 
 
 def test_a_result_file_is_named_on_the_card(book, measured):
     (book.parent / "results").mkdir()
     content = {"name": "C35", "value": 0.6, "parameters": {"n": 4}, "settings": {}}
-    provenance = {"created": "2026-11-01", "lib": "0.1.0", "sweep": "paper.yml"}
+    provenance = {"created": "2026-11-01T10:00:00+00:00", "lib": "0.1.0", "sweep": "paper.yml"}
     (book.parent / "results" / "a.json").write_text(json.dumps({"records": [content], "provenance": provenance}))
-    assert "Measured in the sweep `results/a.json` of 2026-11-01" in card(page.render(), "C35")
+    assert "Measured in the sweep `results/a.json` of 2026-11-01; chapter" in card(page.render(), "C35")
 
 
 def test_the_page_is_written_only_if_it_changed(book, measured):
