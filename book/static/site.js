@@ -5,7 +5,7 @@
 (function () {
   "use strict";
   const BOXES = ["mjx-container[display]", "span.math", "pre", ".output", ".ledger-box", ".ledger-row", ".ledger-summary", ".scrolls",
-    ".pst-scrollable-table-container"].map((name) => ".bd-article " + name).join(", ");
+    ".ledger-claim", ".pst-scrollable-table-container"].map((name) => ".bd-article " + name).join(", ");
 
   function mark() {
     document.querySelectorAll(BOXES).forEach((box) => {
