@@ -1,5 +1,5 @@
 /* Five small services of every page: boxes that scroll sideways can be reached by keyboard; no line begins with the comma after
-   a formula or ends with the bracket before it; the style sheet is told the shape of every picture; paper is printed in the light theme;
+   a formula or ends with the bracket before it; the style sheet is told the shape of wide pictures; paper is printed in the light theme;
    and the search page, which shows an excerpt of each hit by fetching the page, does without it when the book is read from
    disk, where browsers forbid fetching. */
 (function () {
@@ -63,7 +63,8 @@
   }
 
   function measure(picture) {
-    if (picture.naturalHeight) picture.style.setProperty("--ratio", picture.naturalWidth / picture.naturalHeight);
+    const ratio = picture.naturalWidth / picture.naturalHeight;
+    if (ratio > 3) picture.style.setProperty("--ratio", ratio);
   }
 
   document.addEventListener("DOMContentLoaded", () => {
