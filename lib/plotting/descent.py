@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from lib.plotting.style import COLOURS, SERIES, SURFACES, numbers
 
 PATHS = [{"color": COLOURS["output"], "ls": "-"}, {"color": COLOURS["alternative"], "ls": "--"}]
-EIGENVALUE_PATHS = [PATHS[1], {"color": COLOURS["second"], "ls": "-."}, PATHS[0]]
+EIGENVALUE_PATHS: list[dict[str, Any]] = [PATHS[1], {"color": COLOURS["second"], "ls": "-."}, PATHS[0]]
 
 
 def plot_surfaces(alpha0: float, beta0: float, paths: dict[str, tuple[Any, Any, Any]], ax: Any) -> Any:

@@ -81,6 +81,8 @@ def plot_sizes(errors: dict[int, Sequence[float]], slope: float, ax: Axes) -> Ax
     ax.loglog(sizes, centre, "--", color=COLOURS["theory"], label=f"$n^{{{slope:g}}}$")
     ax.set(xlabel="neurons $n$", ylabel="rms error", xticks=sizes)
     ax.set_xticklabels([str(n) for n in sizes])
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
     ax.minorticks_off()
     ax.legend()
     return ax
