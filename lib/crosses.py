@@ -50,8 +50,9 @@ def may_have_cross(network: Any, points: int) -> bool:
     f = network.activation
     thresholds = getattr(f, "thresholds", None)
     shared = thresholds is None or (thresholds.ndim == 0 and not thresholds.requires_grad)
-    known = network.D > 1 and hasattr(f, "poles") and shared and points >= FEWEST
-    return known and network.W.device.type == "cpu" and network.W.dtype == torch.float32
+    known = network.D > 1 and hasattr(f, "poles") and shared
+    large = points >= FEWEST and network.n > 2 * ALONE  # else hardly any neuron is left to stand for
+    return known and large and network.W.device.type == "cpu" and network.W.dtype == torch.float32
 
 
 class Cross:

@@ -127,18 +127,27 @@ def test_steep_neurons_are_given_up_for_good(rng):
 
 
 def test_where_it_is_not_tried(rng):
-    assert may_have_cross(network(rng, n=20), crosses.FEWEST)
-    assert not may_have_cross(network(rng, n=20), crosses.FEWEST - 1)
-    assert not may_have_cross(network(rng, n=20, D=1), 4096)
-    per_neuron = Sigmoid(5.0, torch.linspace(0, 0.1, 20))
+    assert may_have_cross(network(rng, n=100), crosses.FEWEST)
+    assert not may_have_cross(network(rng, n=100), crosses.FEWEST - 1)
+    assert not may_have_cross(network(rng, n=100, D=1), 4096)
+    per_neuron = Sigmoid(5.0, torch.linspace(0, 0.1, 100))
     for f in (ReLU(), torch.tanh, per_neuron):
-        assert not may_have_cross(network(rng, n=20, activation=f), 4096)
-    assert not may_have_cross(network(rng, n=20, trained=("thresholds",)), 4096)
-    assert not may_have_cross(network(rng, n=20, dtype=torch.float64), 4096)
+        assert not may_have_cross(network(rng, n=100, activation=f), 4096)
+    assert not may_have_cross(network(rng, n=100, trained=("thresholds",)), 4096)
+    assert not may_have_cross(network(rng, n=100, dtype=torch.float64), 4096)
+
+
+def test_few_neurons_take_the_plain_way(rng):
+    """All would stand for themselves, and there would be nobody to make a cross of."""
+    for n in (crosses.ALONE - 2, 2 * crosses.ALONE):
+        net, loss, z = network(rng, n=n), SampledProxy(Task([0.8, 0.77, 0.75]), z_max=Z), box(1024, 3, rng).float()
+        plain = SampledProxy(Task([0.8, 0.77, 0.75]), z_max=Z, skeleton=False)
+        assert torch.equal(loss(net, z), plain(net, z))
+        assert loss.crosses.made == 0
 
 
 def test_errors(rng):
-    net = network(rng, n=20)
+    net = network(rng, n=100)
     with pytest.raises(ValueError, match=r"z must lie in \[-5.1, 5.1\], got 6"):
         SampledProxy(Task([0.8, 0.77, 0.75]), z_max=Z)(net, torch.full((1024, 3), 6.0))
     with torch.no_grad():
