@@ -1,4 +1,4 @@
-/* Five small services of every page: boxes that scroll sideways can be reached by keyboard; no line begins with the comma after
+/* Six small services of every page: formulas are typeset in portions, so that a long page answers between two; boxes that scroll sideways can be reached by keyboard; no line begins with the comma after
    a formula or ends with the bracket before it; the style sheet is told the shape of wide pictures; paper is printed in the light theme;
    and the search page, which shows an excerpt of each hit by fetching the page, does without it when the book is read from
    disk, where browsers forbid fetching. */
@@ -16,6 +16,18 @@
       }
     });
   }
+
+  const FORMULAS = ".math, .output_area, .tex2jax_process, .mathjax_process", PORTION = 40;
+
+  async function typeset() {
+    const boxes = [...document.querySelectorAll(FORMULAS)].filter((box) => !box.parentElement.closest(FORMULAS));
+    for (let done = 0; done < boxes.length; done += PORTION) {
+      await new Promise((next) => setTimeout(next));
+      await window.MathJax.typesetPromise(boxes.slice(done, done + PORTION));
+    }
+  }
+
+  if (window.MathJax) window.MathJax.startup = { ...window.MathJax.startup, pageReady: typeset };
 
   function start() {
     mark();
