@@ -54,7 +54,7 @@ def decay_and_scale(gamma: float, s: float) -> Picture:
     memory = -1 / math.log(gamma) if gamma < 1 else math.inf
     return Picture(
         [
-            Curve("input", t, x[0, :, 0], "null"),
+            Curve("input", t, x[0, :, 0], "null", "points"),
             Curve("target", t, y[0], "target"),
             Curve("answer to one pulse", t, y[1], "output", "dashed"),
         ],

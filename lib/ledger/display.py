@@ -230,17 +230,15 @@ def score_text(counts: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def score_html(counts: Mapping[str, Mapping[str, int]]) -> str:
-    """HTML of the score: a table per part of the ledger, one column per verdict."""
+    """HTML of the score: a table per part of the ledger, one row per verdict, so that it fits on a phone."""
     tables = []
     for part, found in counts.items():
-        heads = "".join(
-            f'<th scope="col"><span class="ledger-verdict {verdict_class(v)}">{v}</span></th>' for v in found
+        rows = "".join(
+            f'<tr><th scope="row"><span class="ledger-verdict {verdict_class(v)}">{v}</span></th><td>{number}</td></tr>'
+            for v, number in found.items()
         )
-        cells = "".join(f"<td>{number}</td>" for number in found.values())
-        tables.append(
-            f'<table class="ledger-table"><caption>{part} of the ledger, {sum(found.values())} in all</caption>'
-            f"<thead><tr>{heads}</tr></thead><tbody><tr>{cells}</tr></tbody></table>"
-        )
+        caption = f"{part} of the ledger, {sum(found.values())} in all"
+        tables.append(f'<table class="ledger-table"><caption>{caption}</caption><tbody>{rows}</tbody></table>')
     return f'<div class="ledger-score">{"".join(tables)}</div>'
 
 
