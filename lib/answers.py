@@ -76,7 +76,10 @@ def fit_integrals(x: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _searched(gain: Callable[[Tensor], Tensor], like: Tensor, points: int) -> Tensor:
-    """Where a function of `D x G` decays between 0 and 1.1 is largest, D numbers: a grid, refined to 1e-9."""
+    """Where a function of `D x G` decays between 0 and 1.1 is largest, D numbers: a grid, refined to 1e-9.
+
+    A smooth function is flat where it is largest, so that its rounding hides the place beyond some 1e-8.
+    """
     low, high = torch.zeros_like(like), torch.full_like(like, 1.1)
     unit = torch.linspace(0, 1, points, dtype=like.dtype).to(like.device)
     gamma = low

@@ -149,7 +149,7 @@ class Diagnosis:
     def html(self) -> str:
         """The table as HTML."""
         rows = (f'<tr><th scope="row">{escape(a)}</th><td>{escape(b)}</td></tr>' for a, b in self.rows())
-        return f"<table>{''.join(rows)}</table>"
+        return f'<table class="record-table">{"".join(rows)}</table>'
 
 
 def _percent(share: float) -> str:

@@ -17,6 +17,8 @@ from lib.signals import white_noise
 from lib.tasks import Task
 from lib.weights import embed
 
+FITTED = 1e-7  # decays are found where a smooth function is largest, which rounding moves by some 1e-8
+
 
 def linear(decays, scales, n=12, rng=None, extra=()):
     """An integrator of linear neurons, with other eigenvalues that are invisible."""
@@ -53,7 +55,7 @@ def test_linear_integrators_are_recognised(decays, scales, rng):
     names = [condition.name for condition in found.conditions]
     assert names[:2] == ["moments up to 256 steps", "weights of all eigenvalues"]
     assert all(condition.distance < 1e-4 for condition in found.conditions[:3])  # moments, weights, outputs
-    assert "every size" in str(found) and "<table>" in found.html()
+    assert "every size" in str(found) and "<table" in found.html()
 
 
 def test_invisible_modes_count_as_a_distance_from_the_sufficient_condition(rng):
@@ -68,7 +70,7 @@ def test_a_rectified_channel_meets_the_two_point_conditions():
     found = diagnose(rectified(0.9, 1.5), sequences=4)
     assert found.integrates
     assert [condition.equation for condition in found.conditions] == ["equation 28"] * 2 + ["equation 34"] * 2
-    assert all(condition.distance < 1e-9 for condition in found.conditions)
+    assert all(condition.distance < FITTED for condition in found.conditions)
     assert found.dimension.code < 1e-9 and found.selectivity.r2 > 1 - 1e-12 and found.selectivity.active == 6
 
 
@@ -109,7 +111,7 @@ def test_signs_growth_silence_and_mixing_are_told(rng):
         wrong.decoders.neg_()
     found = diagnose(wrong, sequences=4)
     assert found.reasons == ("channel 1 has the wrong sign",) and found.scales[0] == pytest.approx(-1)
-    assert all(condition.distance < 1e-9 for condition in found.conditions)
+    assert all(condition.distance < FITTED for condition in found.conditions)
     assert "grows by 1.05" in diagnose(linear([1.05], [1.0], rng=rng), sequences=4).reasons[0]
     e, d = randn(5, 1, rng=rng), randn(5, 1, rng=rng)
     silent = diagnose(Integrator(torch.zeros(5, 5).double(), e, d), sequences=4)
