@@ -37,11 +37,11 @@ def words(W: Tensor, encoders: Tensor, decoders: Tensor, length: int) -> Reduced
     size = 2 * D * (2 ** (length + 1) - 1)
     if size > n:
         raise ValueError(f"words of up to {length} factors need {size} dimensions, got {n} neurons: use the full space")
-    level = torch.linalg.qr(torch.cat([decoders, encoders], dim=-1).expand(*W.shape[:-2], n, 2 * D)).Q
-    basis = level
+    level = torch.cat([decoders, encoders], dim=-1).expand(*W.shape[:-2], n, 2 * D)
+    basis = torch.linalg.qr(level).Q
     for _ in range(length):
+        level = basis[..., -level.shape[-1] :]
         level = torch.cat([W @ level, W.mT @ level], dim=-1)
-        for _ in range(3):  # rounding, and the arbitrary directions of dependent words, need more than one pass
-            level = torch.linalg.qr(level - basis @ (basis.mT @ level)).Q
-        basis = torch.cat([basis, level], dim=-1)
+        # of all together, by reflections: Q is orthonormal even if words are dependent
+        basis = torch.linalg.qr(torch.cat([basis, level], dim=-1)).Q
     return Reduced(basis.mT @ encoders, basis.mT @ decoders, basis)
