@@ -185,10 +185,11 @@ def title(id: str) -> str:
 def show(*, book: str | os.PathLike[str] | None = None) -> None:
     """Show Table 1: what is printed, what the networks here give by two definitions, and the verdict."""
     authors, sobol = groups(AUTHORS, book=book), groups(SOBOL, book=book)
+    verdicts = {id: networks.verdict(book) for id, networks in (sobol | authors).items()}
     lines = []
     for id in sorted(KINDS):
         ours = authors.get(id)
-        line = [_pair(ours, "r_code"), _pair(ours, "r_38"), *_seeds(ours), ours.verdict(book) if ours else "not run"]
+        line = [_pair(ours, "r_code"), _pair(ours, "r_38"), *_seeds(ours), verdicts.get(id, "not run")]
         lines.append([id, title(id), str(printed(id, book=book)), *line, _pair(sobol.get(id), "r_code")])
         lines[-1] += _seeds(sobol.get(id))
     heads = ["cell", "networks", "paper", "r_code", "r_38", "how many", "verdict", "r_code, Sobol", "how many"]

@@ -113,6 +113,10 @@ def test_verdicts(with_ledger):
 
 def test_what_is_shown(with_ledger, capsys):
     book = with_ledger
+    write(book, "channels-relu-batch-sobol", [two_channels(seed, 1.2, "sobol") for seed in range(4)])
+    table_one.show(book=book)
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("T1-b"))
+    assert "not reached" in line and "1.2 ± 0" in line  # as the check of the row says
     write(book, "channels-relu-batch", [two_channels(seed, r) for seed, r in enumerate((1.0, 1.5, 1.4))])
     table_one.show(book=book)
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}

@@ -1,7 +1,8 @@
-/* Six small services of every page: formulas are typeset in portions, so that a long page answers between two; boxes that scroll sideways can be reached by keyboard; no line begins with the comma after
-   a formula or ends with the bracket before it; the style sheet is told the shape of wide pictures; paper is printed in the light theme;
-   and the search page, which shows an excerpt of each hit by fetching the page, does without it when the book is read from
-   disk, where browsers forbid fetching. */
+/* Six small services of every page: formulas are typeset in portions, so that a long page answers between two; boxes that
+   scroll sideways can be reached by keyboard; no line begins with the comma after a formula or ends with the bracket before
+   it; the style sheet is told the shape of wide pictures; paper is printed in the light theme; and the search page, which
+   shows an excerpt of each hit by fetching the page, does without it when the book is read from disk, where browsers forbid
+   fetching. */
 (function () {
   "use strict";
   const BOXES = ["mjx-container[display]", "span.math", "pre", ".output", ".ledger-box", ".ledger-row", ".ledger-summary", ".scrolls",
