@@ -4,11 +4,13 @@ import re
 import shutil
 import subprocess
 import tomllib
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from rattler import MatchSpec
 from rattler.exceptions import InvalidMatchSpecError
@@ -55,6 +57,13 @@ def test_the_lock_satisfies_what_is_declared():
         assert requirement.specifier.contains(versions[name], prereleases=True), (
             f"{requirement} against {versions[name]}"
         )
+
+
+def test_the_lock_can_be_installed_by_the_oldest_python_that_is_promised():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    oldest = project["requires-python"].removeprefix(">=") + ".0"
+    wants = {name: metadata(name).get("Requires-Python") or "" for name in locked()}
+    assert [name for name, python in wants.items() if not SpecifierSet(python).contains(oldest)] == []
 
 
 def test_the_lock_holds_what_builds_the_project():
