@@ -7,11 +7,16 @@ import hashlib
 import io
 import json
 import os
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lib.notebooks import book_folder
+
+TRAINING = ("activation", "slope", "threshold", "trained", "arrangement", "inhibitory", "loss", "T", "batch", "sampler")
+SETTINGS = ("n", "decays", "scales", *TRAINING, "optimiser", "lr", "n_steps", "stop_loss", "T_test")
+"""Columns that say how a network was made and tested."""
 
 
 class ResultsError(ValueError):
@@ -34,7 +39,9 @@ def table(name: str, *, book: str | os.PathLike[str] | None = None) -> pd.DataFr
         ResultsError: there is no such table, or it has been changed since it was written.
     """
     content = _content(name, "csv", book)
-    return pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=["NaN", ""])
+    runs = pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=["NaN", ""])
+    runs.attrs["experiment"] = name
+    return runs
 
 
 def arrays(name: str, *, book: str | os.PathLike[str] | None = None) -> dict[str, np.ndarray]:
@@ -45,6 +52,31 @@ def arrays(name: str, *, book: str | os.PathLike[str] | None = None) -> dict[str
     """
     with np.load(io.BytesIO(_content(name, "npz", book)), allow_pickle=False) as kept:
         return {key: kept[key] for key in kept.files}
+
+
+def settings(runs: pd.DataFrame) -> dict[str, Any]:
+    """How the networks of a table were made, as far as they have it in common, with their number and their experiment.
+
+    What has no effect is left out: the shape of a sigmoid in rectified networks, the length of sequences where training
+    uses none, no law of Dale, no stop, encoders and decoders on all neurons.
+    """
+    common = {
+        name: _plain(runs[name].dropna().iloc[0]) for name in SETTINGS if name in runs and runs[name].nunique() == 1
+    }
+    idle = {"arrangement": "all", "inhibitory": 0, "stop_loss": 0}
+    if common.get("activation") == "relu":
+        idle |= {name: common[name] for name in ("slope", "threshold") if name in common}
+    if common.get("loss") == "proxy" and "T" in common:
+        idle["T"] = common["T"]
+    kept = {name: value for name, value in common.items() if name not in idle or value != idle[name]}
+    return {"seeds": int(runs["seed"].nunique()), **kept, **runs.attrs}
+
+
+def _plain(value: Any) -> Any:
+    """A cell of a table as JSON has it: a list was written as text."""
+    if isinstance(value, str):
+        return json.loads(value) if value.startswith("[") else value
+    return value.item() if hasattr(value, "item") else value
 
 
 def _content(name: str, kind: str, book: str | os.PathLike[str] | None) -> bytes:

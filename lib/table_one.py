@@ -5,7 +5,6 @@ of the time. A cell without results is "not run"; it appears once its experiment
 """
 
 import html
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from lib import ledger, record
 from lib.cells import CELLS
 from lib.ledger.display import verdict_class
 from lib.ledger.rows import Printed, Row
-from lib.results import experiments, table
+from lib.results import SETTINGS, experiments, settings, table
 
 AUTHORS = {
     "T1-a": "relu-batch",
@@ -62,7 +61,6 @@ ALSO = {
 }
 """Columns that networks with several channels have as well; NaN in the others."""
 
-SETTINGS = ("n", "decays", "scales", "loss", "T", "batch", "sampler", "optimiser", "lr", "n_steps", "stop_loss")
 KINDS = {id: (*kind, D) for kind, by_D in CELLS.items() for D, id in by_D.items()}  # activation, loss, D
 COLUMNS = [(f"T1-{a}", f"T1-{b}") for a, b in zip("abcdef", "ghijkl", strict=True)]  # ReLU and sigmoid
 FALLING = [("T1-d", "T1-e"), ("T1-e", "T1-f"), ("T1-j", "T1-k"), ("T1-k", "T1-l")]  # more and more channels
@@ -71,7 +69,7 @@ NAMES = {"relu": "ReLU", "sigmoid": "sigmoid"}
 
 @dataclass(frozen=True)
 class Group:
-    """Networks of one cell that were trained in one way: columns `seed`, settings, `RATIOS` and `ALSO`."""
+    """Networks of one cell that were trained in one way: columns `seed`, `SETTINGS`, `RATIOS` and `ALSO`."""
 
     id: str
     runs: pd.DataFrame
@@ -107,14 +105,6 @@ class Group:
 def experiment(name: str, *, book: str | os.PathLike[str] | None = None) -> pd.DataFrame | None:
     """Table of an experiment, None if it has not been run; errors as of `lib.results.table`."""
     return table(name, book=book) if name in experiments(book=book) else None
-
-
-def settings(runs: pd.DataFrame) -> dict[str, Any]:
-    """How the networks of a table were trained, as far as they have it in common, and their number as `seeds`."""
-    common = {
-        name: runs[name].iloc[0] for name in SETTINGS if name in runs and len(np.unique(runs[name].dropna())) == 1
-    }
-    return {"seeds": len(np.unique(runs["seed"])), **{name: _plain(value) for name, value in common.items()}}
 
 
 def group(id: str, name: str, *, book: str | os.PathLike[str] | None = None) -> Group | None:
@@ -239,10 +229,3 @@ def _marked(cell: str) -> str:
     if cell in ledger.ROW_VERDICTS:
         return f'<span class="ledger-verdict {verdict_class(cell)}">{cell}</span>'
     return html.escape(cell)
-
-
-def _plain(value: Any) -> Any:
-    """A cell of a table as JSON has it: a list was written as text."""
-    if isinstance(value, str):
-        return json.loads(value) if value.startswith("[") else value
-    return value.item() if hasattr(value, "item") else value

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from lib.results import ResultsError, arrays, experiments, table
+from lib.results import ResultsError, arrays, experiments, settings, table
 
 CONTENT = b"n,seed,F3A.positive,note\n1000,0,0.48,None\n1000,1,NaN,x\n"
 
@@ -23,6 +23,25 @@ def test_a_table_is_read_with_its_types(tmp_path):
     found = table("a", book=write(tmp_path))
     assert found["n"].tolist() == [1000, 1000] and found["note"].tolist() == ["None", "x"]
     assert found["F3A.positive"][0] == 0.48 and found["F3A.positive"].isna().tolist() == [False, True]
+
+
+def test_settings_are_what_the_networks_have_in_common(tmp_path):
+    text = (
+        "seed,n,decays,activation,slope,trained,arrangement,inhibitory,loss,T,lr,stop_loss,sampler,note\n"
+        '0,1000,"[0.8, 0.75]",relu,50.0,"[""W""]",all,0.0,proxy,3,0.1,0.0,sobol,x\n'
+        '1,1000,"[0.8, 0.75]",relu,50.0,"[""W""]",all,0.0,proxy,3,0.2,0.0,sobol,x\n'
+    )
+    files = {"a.csv": hashlib.sha256(text.encode()).hexdigest()}
+    book = write(tmp_path, text.encode(), {"provenance": {"files": files}})
+    common = {"seeds": 2, "n": 1000, "decays": [0.8, 0.75], "activation": "relu", "trained": ["W"]}
+    common |= {"loss": "proxy", "sampler": "sobol", "experiment": "a"}
+    runs = table("a", book=book)
+    assert settings(runs) == common
+    assert settings(runs.iloc[:1]) == common | {"seeds": 1, "lr": 0.1}
+    shaped = runs.assign(activation="sigmoid", loss="batch", arrangement="same", inhibitory=0.25, stop_loss=1e-8)
+    said = settings(shaped)
+    assert said["slope"] == 50.0 and said["T"] == 3 and said["arrangement"] == "same"
+    assert said["inhibitory"] == 0.25 and said["stop_loss"] == 1e-8
 
 
 def test_experiments_that_are_there(tmp_path):

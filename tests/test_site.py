@@ -140,6 +140,11 @@ CUT_FORMULAS = """[...document.querySelectorAll('.bd-article mjx-container[displ
     .map((formula) => formula.closest("[id]")?.id)"""
 """Formulas on lines of their own that are wider than the text."""
 
+SMALL_LETTERS = """() => [...document.querySelectorAll(".bd-article figure img")]
+    .filter((picture) => picture.clientWidth / picture.naturalWidth < 0.5)
+    .map((picture) => picture.src)"""
+"""Pictures, of which a letter of 10 points is 15 pixels high, that are shown below half their size."""
+
 WITHOUT_PREVIEW = """["term", "equation", "row", "check", "fig"].flatMap((kind) =>
     [...document.querySelectorAll(`article a[href*="#${kind}-"]:not(.headerlink, .has-preview)`)].map((a) => a.href))"""
 """Links to terms, equations, rows, checks and figures that show nothing when they are pointed at."""
@@ -190,6 +195,7 @@ def test_a_page_on_a_phone(server, visit, page):
     assert here.faults == []
     assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert tab.evaluate(STUCK) == []
+    assert tab.evaluate(SMALL_LETTERS) == []
     assert violations(tab) == []
 
 

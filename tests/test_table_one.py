@@ -78,6 +78,7 @@ def test_a_cell_of_its_networks(book):
         "decays": [0.995, 0.993],
         "sampler": "monte-carlo",
         "n_steps": 5000,
+        "experiment": "channels-relu-batch",
     }
     shares: list[float] = cell.runs["share"].tolist()
     assert shares[0] == pytest.approx(0.9999) and np.isnan(cell.runs["error_ratio"].to_numpy()).all()

@@ -1,6 +1,6 @@
 /* Six small services of every page: formulas are typeset in portions, so that a long page answers between two; boxes that
    scroll sideways can be reached by keyboard; no line begins with the comma after a formula or ends with the bracket before
-   it; the style sheet is told the shape of wide pictures; paper is printed in the light theme; and the search page, which
+   it; the style sheet is told the width of wide pictures; paper is printed in the light theme; and the search page, which
    shows an excerpt of each hit by fetching the page, does without it when the book is read from disk, where browsers forbid
    fetching. */
 (function () {
@@ -76,8 +76,7 @@
   }
 
   function measure(picture) {
-    const ratio = picture.naturalWidth / picture.naturalHeight;
-    if (ratio > 3) picture.style.setProperty("--ratio", ratio);
+    if (picture.naturalWidth > 750) picture.style.setProperty("--natural", picture.naturalWidth);
   }
 
   document.addEventListener("DOMContentLoaded", () => {

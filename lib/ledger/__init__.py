@@ -7,6 +7,7 @@ prints the whole ledger or writes its pages.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lib.ledger import display
@@ -16,6 +17,7 @@ from lib.ledger.verdicts import (
     ERRATUM_VERDICTS,
     ROW_VERDICTS,
     Measured,
+    conditions,
     gather,
     judge,
     measures,
@@ -49,7 +51,15 @@ __all__ = [
 ]
 
 
-def check(id: str, value: Any, *, rtol: float = 1e-6, atol: float = 0.0, **settings: Any) -> None:
+def check(
+    id: str,
+    value: Any,
+    *,
+    rtol: float = 1e-6,
+    atol: float = 0.0,
+    made: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> None:
     """Record a value under the id of a row or erratum, judge it, and show the verdict.
 
     Args:
@@ -57,6 +67,8 @@ def check(id: str, value: Any, *, rtol: float = 1e-6, atol: float = 0.0, **setti
         value: Numbers by measure; a single number is enough if the row has one measure.
         rtol: Relative tolerance against the committed value, as in `lib.record.record`.
         atol: Absolute tolerance against the committed value.
+        made: How the networks were made if not by this page: settings that stand in place of the chapter's parameters,
+            such as `lib.results.settings` of a table.
         settings: What the value depends on beyond the chapter's parameters, such as `seeds=10`; they come before the
             parameters when the row's needs are compared.
 
@@ -66,14 +78,14 @@ def check(id: str, value: Any, *, rtol: float = 1e-6, atol: float = 0.0, **setti
     """
     entry = _ledger()[id]
     named = measures(entry, plain(value, id))
-    content = keep(id, named, rtol=rtol, atol=atol, settings=settings)
-    values = measures(entry, decode(content))
-    conditions = {**content["parameters"], **content["settings"]}
-    result = judge(entry, values, conditions)
+    content = keep(id, named, rtol=rtol, atol=atol, settings={**(made or {}), **settings})
+    content |= {"elsewhere": True} if made is not None else {}
+    values, stated = measures(entry, decode(content)), conditions(content)
+    result = judge(entry, values, stated)
     anchor = _anchor(content)
     show(
-        display.box_text(entry, result, values, conditions),
-        display.box_html(entry, result, values, conditions, anchor=anchor, chapter=content["chapter"]),
+        display.box_text(entry, result, values, stated),
+        display.box_html(entry, result, values, stated, anchor=anchor, chapter=content["chapter"]),
         content,
     )
 
@@ -95,7 +107,7 @@ def summary() -> None:
         if content["name"] in ledger:
             entry = ledger[content["name"]]
             values = measures(entry, decode(content))
-            result = judge(entry, values, {**content["parameters"], **content["settings"]})
+            result = judge(entry, values, conditions(content))
             if entry.id not in lines or result != "not reached":
                 lines[entry.id] = (entry, result, _anchor(content))
     unchecked = (ledger[id] for id in ledger if id not in lines and ledger[id].page == run.chapter)

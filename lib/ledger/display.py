@@ -172,7 +172,7 @@ def listing_html(lines: Iterable[tuple[Row, str, str]], name: str, *, root: str)
     )
     columns = ("row", "claim", "why")[: 3 if reasons else 2]
     heads = "".join(f'<th scope="col">{head}</th>' for head in columns)
-    caption = f"<caption>{len(found)} rows: {name}</caption>"
+    caption = f"<caption>{len(found)} row{'s' * (len(found) != 1)}: {name}</caption>"
     return (
         f'<div class="ledger-summary"><table class="ledger-table">{caption}'
         + (f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody>" if found else "")

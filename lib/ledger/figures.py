@@ -120,8 +120,10 @@ def _commands(
         yield f"python -m lib.batch run {row.page}"
     if measured and measured.chapter and measured.chapter != row.page:
         yield f"python -m lib.batch run {measured.chapter}"
-    if measured and not measured.chapter:
-        path = notebooks.book_folder(book).parent / measured.source
+    experiment = measured.conditions.get("experiment") if measured and measured.chapter else None
+    if measured and (experiment or not measured.chapter):
+        source = f"results/{experiment}.json" if experiment else measured.source
+        path = notebooks.book_folder(book).parent / source
         provenance = json.loads(path.read_text(encoding="utf-8"))["provenance"]
         sweep, _, experiment = provenance.get("sweep", provenance.get("notebook", "")).partition(", ")
         yield f"python -m lib.batch run {sweep}" + (f" --only {experiment}" if experiment else "")

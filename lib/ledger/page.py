@@ -44,7 +44,7 @@ MEANINGS = {
     "reproduced": "the measured value lies inside the criterion",
     "reproduced (loose)": "it lies inside the weaker criterion only",
     "differs": "it lies outside; the chapter says why",
-    "not reached": "the run on the page is smaller than the criterion asks for",
+    "not reached": "the run is not the one that the criterion asks for",
     "not run": "nothing has been measured yet",
     "shown": "the computation shows the mistake",
     "not shown": "the computation does not show it",
@@ -56,6 +56,12 @@ Every figure panel, table cell, equation and claim of the paper is a row here: w
 criterion, which was written before the result, the paper's printed value and ours. A verdict is computed from the value
 that an executed notebook or a result file has recorded; there is no place to type one in. "Differs" is a result like
 "reproduced": some of the paper's statements are not right, and the [errata](errata.md) say which.
+
+Words that the cards take for granted: $\\mu_q = d^\\dagger W^q e$ are the {term}`moments <moment>`; $\\sigma_k$,
+$l$ and $r$ the singular values of $W$ in falling order and its left and right singular vectors; R2 the coefficient of
+determination. A *relative output error* is the rms of output minus target over the rms of the target, on burst
+sequences of 200 steps unless said otherwise. Losses are in the *authors' normalisation*: {eq}`eq-5` over $s^2T^3$,
+{eq}`eq-7` over $s^2T^2$, {eq}`eq-29` over $s^2$.
 """
 ERRATA_INTRODUCTION = """# Errata
 
@@ -186,7 +192,7 @@ def _row_card(row: Row, measured: Measured | None, titles: Mapping[str, str]) ->
         lines.append(f"- {label(name)}: {ours} {interval}{loose}{paper}")
     parts = [_first(row, result, f"{_sentence(row.where)}: {row.claim}"), _measure(row), "\n".join(lines)]
     parts += why(row, result, measured.conditions if measured else {})
-    settings = f"Setting of the paper or its authors: {listed(row.settings)}. " if row.settings else ""
+    settings = f"Settings of the paper or its authors: {listed(row.settings)}. " if row.settings else ""
     errata = ", ".join(f"{{ref}}`{id} <row-{id}>`" for id in row.errata)
     source = _source(row, measured, titles)
     parts.append(f"{settings}{source}" + (f" See {errata}." if errata else ""))
@@ -202,7 +208,7 @@ def _erratum_card(erratum: Erratum, measured: Measured | None, titles: Mapping[s
     parts = [
         _first(erratum, result, f"{_sentence(erratum.where)}. {printed(erratum)}"),
         f"Right: {erratum.right}",
-        f"What it changes: {erratum.matters}",
+        f"Does it matter? {erratum.matters}",
     ]
     if lines:
         parts += [_measure(erratum), "\n".join(lines)]

@@ -30,17 +30,18 @@ class Measured:
 
     name: str
     values: dict[str, float]  # by measure
-    parameters: dict[str, Any]
-    settings: dict[str, Any]
+    conditions: dict[str, Any]  # everything the value was computed with
     chapter: str  # chapter whose output holds it, "" for a result file
     anchor: str  # id of the check box in that chapter's page, "" if there is none
     source: str  # file, for messages and readers
     created: str = ""  # time stamp of a result file
+    elsewhere: bool = True  # measured in a sweep, not by the chapter's own run
 
-    @property
-    def conditions(self) -> dict[str, Any]:
-        """Everything the value was computed with: the chapter's parameters, overridden by the settings."""
-        return dict(sorted({**self.parameters, **self.settings}.items()))
+
+def conditions(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a recorded value was computed with: the chapter's parameters, unless it was made elsewhere, and settings."""
+    parameters = {} if content.get("elsewhere") else content["parameters"]
+    return dict(sorted({**parameters, **content["settings"]}.items()))
 
 
 def measures(entry: Row | Erratum, value: Any) -> dict[str, float]:
@@ -107,8 +108,8 @@ def verdict(entry: Row | Erratum, measured: Measured | None) -> str:
 def gather(ledger: Ledger | None = None, book: str | os.PathLike[str] | None = None) -> dict[str, Measured]:
     """The recorded value of each row and erratum that has one, from `book/**/*.ipynb` and `results/*.json`.
 
-    Of several, one that meets the row's `needs` is taken first, then a result file before a notebook, then
-    the row's own chapter before others, then the newest.
+    Of several, one that meets the row's `needs` is taken first, then one from a result file before one that a chapter's
+    own run has measured, then the row's own chapter before others, then the newest.
 
     Raises:
         LedgerError: a record that was typed in, is out of date or does not fit its row, or a foreign result file.
@@ -182,21 +183,21 @@ def _measured(
     ledger: Ledger, content: dict[str, Any], place: str, chapter: str, anchor: str, source: str, created: str = ""
 ) -> Measured:
     entry = ledger[content["name"]]
-    conditions = [content.get(key) for key in ("parameters", "settings")]
-    if not all(isinstance(item, dict) for item in conditions):
+    if not all(isinstance(content.get(key), dict) for key in ("parameters", "settings")):
         raise LedgerError(f"{place}: expected parameters and settings by name")
     try:
         values = measures(entry, decode(content))
     except (ValueError, KeyError, TypeError) as error:
         raise LedgerError(f"{place}: {error}") from error
-    return Measured(entry.id, values, content["parameters"], content["settings"], chapter, anchor, source, created)
+    elsewhere = not chapter or bool(content.get("elsewhere"))
+    return Measured(entry.id, values, conditions(content), chapter, anchor, source, created, elsewhere)
 
 
 def _best(entry: Row | Erratum, candidates: list[Measured]) -> Measured:
     """The record that counts; `candidates` holds result files first, in the order of their names."""
     needs = entry.needs if isinstance(entry, Row) else {}
     newest = sorted(candidates, key=lambda m: m.created, reverse=True)
-    return min(newest, key=lambda m: (bool(unmet(needs, m.conditions)), bool(m.chapter), m.chapter != entry.page))
+    return min(newest, key=lambda m: (bool(unmet(needs, m.conditions)), not m.elsewhere, m.chapter != entry.page))
 
 
 def _inside(intervals: Mapping[str, Interval], values: Mapping[str, float]) -> bool:

@@ -57,6 +57,22 @@ def test_a_chapter_from_run_to_verdict(book, chapter):
     assert found["F3A"].anchor == "check-F3A"
 
 
+def test_what_was_made_elsewhere_is_judged_by_its_own_settings_and_comes_first(book, write_chapter):
+    value = "{'shared': sum(range(n)) / 120, 'positive': sum(range(n)) / 12}"
+    made = {"n": 5, "seeds": 10, "sampler": "sobol"}
+    own = f"check('F3A', {value}, seeds=10, sampler='sobol')"
+    path = write_chapter((own, None), (f"check('F3A', {value}, made={made}, batch=7)", None))
+    nbformat.write(execute(path), path)
+    assert gather()["F3A"].conditions == {**made, "batch": 7}
+    del made["n"]  # which the page's own is no substitute for
+    path = write_chapter((f"check('F3A', {value}, made={made})", None), ("summary()", None))
+    run = execute(path)
+    nbformat.write(run, path)
+    assert gather()["F3A"].conditions == made
+    assert "Needs n at least 4, not stated." in run.cells[4].outputs[0]["data"]["text/plain"]
+    assert "F3A: not reached" in run.cells[5].outputs[0]["data"]["text/plain"]
+
+
 def test_a_wrong_number_fails_and_a_rounding_error_does_not(chapter, monkeypatch):
     before = [cell.outputs for cell in nbformat.read(chapter, as_version=4).cells[4:]]
     near = execute(chapter, ("range(n)) / 120", "range(n)) / 120 * (1 + 1e-9)"))

@@ -70,6 +70,18 @@ def test_only_figures_and_the_table_are_listed_each_with_its_command(book, chapt
     ]
 
 
+def test_a_panel_measured_in_a_sweep_has_the_command_of_the_sweep(book, write_chapter):
+    (book.parent / "results").mkdir()
+    provenance = {"created": "2026-11-01", "lib": "0.1.0", "sweep": "sweeps/paper.yml, networks"}
+    (book.parent / "results" / "networks.json").write_text(json.dumps({"records": [], "provenance": provenance}))
+    content = {"name": "F3A", "value": {"shared": 0.05, "positive": 0.5}, "elsewhere": True}
+    content["settings"] = {"n": 1000, "seeds": 10, "sampler": "sobol", "experiment": "networks"}
+    write_chapter(("check('F3A', f(), made=settings(runs))", content))
+    text = figures.render()
+    assert "Settings here: experiment networks; n 1000; sampler sobol; seeds 10." in text
+    assert "python -m lib.batch run sweeps/paper.yml --only networks" in text
+
+
 def test_every_figure_of_the_paper_is_listed_with_a_command_that_exists():
     book = ROOT / "book"
     text = figures.render(book)

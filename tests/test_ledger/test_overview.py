@@ -64,7 +64,12 @@ def test_the_scoreboard_shows_what_score_counts(book, measured, shown):
     scoreboard()
     (text, html), counts = shown[0], score()
     assert f"rows: {counts['rows']['reproduced']} reproduced, " in text
-    assert len(html.find_all("table")) == 2
+    tables = html.find_all("table")
+    assert len(tables) == 2
+    for part, found in zip(("rows", "errata"), tables, strict=True):
+        lines = {line.th.text: int(line.td.text) for line in found.find_all("tr")}
+        assert lines == counts[part]
+        assert found.caption.text == f"{part} of the ledger, {sum(lines.values())} in all"
 
 
 def test_a_listing_gives_reasons(book, measured, shown):
