@@ -6,7 +6,7 @@ $$\mathcal{H}[X, Y] = 2 \sum_{q,p} \chi_{qp} \langle \partial_X \mu_q,\, w\, \pa
 + \sum_q \langle G_q,\, \partial^2_{XY} \mu_q \rangle .$$
 
 The first term is equation 44, called the Gauss-Newton part. The second one has second derivatives of moments; it
-vanishes at an integrator, where every $G_q$ does, and only there equation 44 is the Hessian.
+vanishes at an integrator, where every $G_q$ does, and in general only there equation 44 is the Hessian.
 
 Directions X are `n x n` matrices like W; tensors have the indices `[i, j, k, l]` of $\partial W_{ij} \partial W_{kl}$.
 """

@@ -67,5 +67,5 @@ def plot_fit_residuals(residuals: Mapping[int, Mapping[int, Sequence[float]]], a
     ax.set(
         xlabel="neurons $n$", ylabel="best residual", xticks=sorted({n for found in residuals.values() for n in found})
     )
-    ax.legend()
+    ax.legend(loc="center right")
     return ax

@@ -60,7 +60,7 @@ def plot_scaling(
         ax.loglog(places, middle * places**slope, "--", lw=1.2, color=COLOURS["theory"], zorder=0)
     ax.minorticks_off()
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_major_formatter(lambda value, _: np.format_float_positional(value, precision=8, trim="-"))
     ax.set_xticks(places, [f"{place:g}" for place in places])
     ax.legend()
     return ax

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 from torch import Tensor
 
 from lib.plotting.style import COLOURS, numbers
@@ -69,6 +69,10 @@ def plot_network_spectra(spectra: Sequence[Tensor], ax: Axes, *, outliers: int, 
     ax.axvline(outliers + 0.5, color="0.6", lw=0.8, ls=":", zorder=0)
     ax.set(xlabel="rank", ylabel=r"singular value $\sigma$")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlim(left=0.4)
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.minorticks_off()
     ax.legend(handletextpad=0.2)
     return ax
 
