@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from torch import Tensor
 
@@ -18,7 +19,7 @@ def plot_against_scale(
     marker: str = "o",
     line: str = "-",
 ) -> Axes:
-    """Mean over networks as a line and their range as a band, on logarithmic axes.
+    """Geometric mean over networks as a line and their range as a band, on logarithmic axes.
 
     Args:
         scales: $s$.
@@ -30,7 +31,7 @@ def plot_against_scale(
         line: Style of the line.
     """
     every, c = numbers(values), COLOURS[colour]
-    ax.loglog(scales, every.mean(axis=0), line, color=c, marker=marker, ms=5, label=label, zorder=3)
+    ax.loglog(scales, np.exp(np.log(every).mean(axis=0)), line, color=c, marker=marker, ms=5, label=label, zorder=3)
     ax.fill_between(scales, every.min(axis=0), every.max(axis=0), color=c, alpha=0.2, lw=0)
     ax.set(xlabel="scale $s$", xticks=[0.1, 1, 10])
     ax.set_xticklabels(["0.1", "1", "10"])
