@@ -1,6 +1,6 @@
 """Table 1 of the paper (section 5), cell by cell, from those result files that are there.
 
-Each cell has networks with the authors' settings, and most have networks on Sobol points as well, which take a tenth
+Each cell has networks with the authors' settings, and some have networks on Sobol points as well, which take a tenth
 of the time. A cell without results is "not run"; it appears once its experiment of `sweeps/paper.yml` has been run.
 """
 
