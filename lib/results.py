@@ -60,16 +60,16 @@ def settings(runs: pd.DataFrame) -> dict[str, Any]:
     What has no effect is left out: the shape of a sigmoid in rectified networks, the length of sequences where training
     uses none, no law of Dale, no stop, encoders and decoders on all neurons.
     """
-    common = {
-        name: _plain(runs[name].dropna().iloc[0]) for name in SETTINGS if name in runs and runs[name].nunique() == 1
-    }
+    found = {name: runs[name].dropna().unique() for name in SETTINGS if name in runs}
+    common = {name: _plain(values[0]) for name, values in found.items() if len(values) == 1}
     idle = {"arrangement": "all", "inhibitory": 0, "stop_loss": 0}
     if common.get("activation") == "relu":
         idle |= {name: common[name] for name in ("slope", "threshold") if name in common}
     if common.get("loss") == "proxy" and "T" in common:
         idle["T"] = common["T"]
     kept = {name: value for name, value in common.items() if name not in idle or value != idle[name]}
-    return {"seeds": int(runs["seed"].nunique()), **kept, **runs.attrs}
+    source = {"experiment": runs.attrs["experiment"]} if "experiment" in runs.attrs else {}
+    return {"seeds": len(runs["seed"].unique()), **kept, **source}
 
 
 def _plain(value: Any) -> Any:
