@@ -211,15 +211,16 @@ def differences(expected: Value, got: Value, *, rtol: float, atol: float) -> lis
 
 
 def format_number(value: Value | None, digits: int = 4) -> str:
-    """Number as a reader wants it: `digits` significant digits, powers of ten as in 4.7×10⁻⁵; None becomes "-"."""
+    """Number as a reader wants it: `digits` significant digits, as in −4.7×10⁻⁵; None becomes "–"."""
     if value is None:
-        return "-"
-    if not isinstance(value, float):
+        return "–"
+    if not _is_number(value):
         return str(value)
     if not math.isfinite(value):
-        return "not a number" if value != value else "infinity" if value > 0 else "-infinity"
-    mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
-    return f"{mantissa}×10{str(int(exponent)).translate(_SUPERSCRIPTS)}" if exponent else mantissa
+        return "not a number" if value != value else "infinity" if value > 0 else "−infinity"
+    mantissa, _, exponent = (f"{value:.{digits}g}" if isinstance(value, float) else str(value)).partition("e")
+    power = f"×10{str(int(exponent)).translate(_SUPERSCRIPTS)}" if exponent else ""
+    return mantissa.replace("-", "−") + power
 
 
 def _text(content: dict[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """Table 1 of the paper (section 5), cell by cell, from those result files that are there.
 
-Each cell has networks with the authors' settings, and some have networks on Sobol points as well, which take a tenth
-of the time. A cell without results is "not run"; it appears once its experiment of `sweeps/paper.yml` has been run.
+Each cell has networks with the authors' settings, and all but one have networks with a fast sampler as well, which
+take a tenth of the time. A cell without results is "not run"; it appears once its experiment of `sweeps/paper.yml` has
+been run.
 """
 
 import html
@@ -36,7 +37,7 @@ AUTHORS = {
 }
 """Experiments with the authors' settings."""
 
-SOBOL = {
+FAST = {
     "T1-a": "relu-batch-sobol",
     "T1-b": "channels-relu-batch-sobol",
     "T1-d": "channels-relu-proxy-sobol",
@@ -44,11 +45,12 @@ SOBOL = {
     "T1-f": "channels-relu-proxy-many-sobol",
     "T1-g": "sigmoid-batch-sobol",
     "T1-h": "channels-sigmoid-batch-sobol",
+    "T1-i": "sigmoid-proxy-strata",
     "T1-j": "channels-sigmoid-proxy-sobol",
     "T1-k": "channels-sigmoid-proxy-many-sobol",
     "T1-l": "channels-sigmoid-proxy-many-sobol",
 }
-"""The same on Sobol points. T1-c needs no points: the loss of its networks has a closed form."""
+"""The same on Sobol points, evenly spread ones for T1-i. T1-c needs no points: its loss has a closed form."""
 
 RATIOS = ("r_code", "r_38", "r_We", "r_PCA", "r_38_over_null")
 """Columns that every cell has, in per cent but the last: see `lib.analysis.Ratios` and the rows of the ledger."""
@@ -118,19 +120,19 @@ def group(id: str, name: str, *, book: str | os.PathLike[str] | None = None) -> 
 
 
 def groups(names: Mapping[str, str], *, book: str | os.PathLike[str] | None = None) -> dict[str, Group]:
-    """Of `AUTHORS` or `SOBOL`, the cells whose networks are there, in the order of the table."""
+    """Of `AUTHORS` or `FAST`, the cells whose networks are there, in the order of the table."""
     found = {id: group(id, names[id], book=book) for id in sorted(names)}
     return {id: networks for id, networks in found.items() if networks is not None}
 
 
 def best(least: int = 1, *, book: str | os.PathLike[str] | None = None) -> dict[str, Group]:
-    """For each cell the networks with the authors' settings, or those on Sobol points if there are no such networks.
+    """For each cell the networks with the authors' settings, or those with a fast sampler if there are none.
 
     Args:
         least: Leave out cells with fewer networks than this.
         book: The book folder.
     """
-    found = groups(SOBOL, book=book) | groups(AUTHORS, book=book)
+    found = groups(FAST, book=book) | groups(AUTHORS, book=book)
     return {id: found[id] for id in sorted(found) if found[id].seeds >= least}
 
 
@@ -174,15 +176,15 @@ def title(id: str) -> str:
 
 def show(*, book: str | os.PathLike[str] | None = None) -> None:
     """Show Table 1: what is printed, what the networks here give by two definitions, and the verdict."""
-    authors, sobol = groups(AUTHORS, book=book), groups(SOBOL, book=book)
-    verdicts = {id: networks.verdict(book) for id, networks in (sobol | authors).items()}
+    authors, fast = groups(AUTHORS, book=book), groups(FAST, book=book)
+    verdicts = {id: networks.verdict(book) for id, networks in (fast | authors).items()}
     lines = []
     for id in sorted(KINDS):
         ours = authors.get(id)
         line = [_pair(ours, "r_code"), _pair(ours, "r_38"), *_seeds(ours), verdicts.get(id, "not run")]
-        lines.append([id, title(id), str(printed(id, book=book)), *line, _pair(sobol.get(id), "r_code")])
-        lines[-1] += _seeds(sobol.get(id))
-    heads = ["cell", "networks", "paper", "r_code", "r_38", "how many", "verdict", "r_code, Sobol", "how many"]
+        lines.append([id, title(id), str(printed(id, book=book)), *line, _pair(fast.get(id), "r_code")])
+        lines[-1] += _seeds(fast.get(id))
+    heads = ["cell", "networks", "paper", "code", "eq. 38", "how many", "verdict", "code, fast sampler", "how many"]
     _show("Table 1, in per cent: means and standard deviations over networks", heads, lines)
 
 
@@ -197,15 +199,15 @@ def show_distances(*, book: str | os.PathLike[str] | None = None) -> None:
 
 
 def _pair(networks: Group | None, name: str) -> str:
-    """Mean and spread, "-" without networks."""
+    """Mean and spread, "–" without networks."""
     if networks is None:
-        return "-"
+        return "–"
     mean, spread = record.format_number(networks.means[name], 3), record.format_number(networks.spread[name], 2)
     return f"{mean} ± {spread}" if networks.seeds > 1 else mean
 
 
 def _seeds(networks: Group | None) -> list[str]:
-    return [str(networks.seeds) if networks else "-"]
+    return [str(networks.seeds) if networks else "–"]
 
 
 def _show(caption: str, heads: Sequence[str], lines: Sequence[Sequence[str]]) -> None:

@@ -12,7 +12,7 @@ import yaml
 from lib import table_one
 from lib.ledger import judge, load
 from lib.results import ResultsError
-from lib.table_one import AUTHORS, KINDS, RATIOS, SOBOL
+from lib.table_one import AUTHORS, FAST, KINDS, RATIOS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -53,7 +53,7 @@ def two_channels(seed, r_code, sampler="monte-carlo"):
 def test_every_experiment_is_planned_with_the_settings_of_its_cell():
     plan = yaml.safe_load((ROOT / "sweeps" / "paper.yml").read_text())["experiments"]
     rows = load().rows
-    for id, name in (AUTHORS | SOBOL).items():
+    for id, name in (AUTHORS | FAST).items():
         activation, loss, D = KINDS[id]
         runs = plan[name]["parameters"] | plan[name]["grid"]
         sigmoid = runs.get("activation", "relu") == "sigmoid" or "sigmoid" in plan[name]["notebook"]
@@ -63,7 +63,8 @@ def test_every_experiment_is_planned_with_the_settings_of_its_cell():
         assert rows[id].settings["decays"] in decays and len(rows[id].settings["decays"]) == D
     for id, name in AUTHORS.items():
         assert id in plan[name]["rows"]
-    assert all("sobol" in name for name in SOBOL.values())
+    assert {plan[name]["parameters"]["sampler"] for name in FAST.values()} == {"sobol", "strata"}
+    assert KINDS.keys() - FAST.keys() == {"T1-c"}
 
 
 def test_a_cell_of_its_networks(book):
@@ -97,7 +98,7 @@ def test_networks_on_other_points_stand_in_where_there_are_no_others(book):
 def test_runs_of_another_cell_in_the_same_table_are_left_out(book):
     other = {"seed": 0, "n": 1000, **columns("T1-f", [3.0, 3.0, 1.0, 0.5, 0.002])}
     write(book, "channels-relu-proxy-many-sobol", [{"seed": 0, **columns("T1-e", [2.0] * 5)}, other])
-    cells = table_one.groups(SOBOL, book=book)
+    cells = table_one.groups(FAST, book=book)
     assert list(cells) == ["T1-e", "T1-f"]
     assert [cell.seeds for cell in cells.values()] == [1, 1] and cells["T1-f"].means["r_code"] == 3.0
     assert table_one.column(cells, "r_PCA") == [None] * 4 + [(2.0, 0.0), (0.5, 0.0)] + [None] * 6

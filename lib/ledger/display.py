@@ -21,11 +21,6 @@ def verdict_class(verdict: str) -> str:
     return "verdict-loose" if "loose" in verdict else f"verdict-{verdict.replace(' ', '-')}"
 
 
-def label(measure: str) -> str:
-    """Name of a measure in words."""
-    return measure.replace("_", " ")
-
-
 def claim(entry: Row | Erratum) -> str:
     """The sentence an entry is about."""
     return entry.claim if isinstance(entry, Row) else f"{printed(entry).rstrip('.')}. Right: {entry.right}"
@@ -62,7 +57,9 @@ def note(entry: Row | Erratum, verdict: str, conditions: Mapping[str, Any]) -> s
     if isinstance(entry, Row) and verdict == "differs":
         return entry.reason
     if isinstance(entry, Row) and "loose" in verdict:
-        return "Inside the weaker bounds only: " + "; ".join(f"{label(k)} {v}" for k, v in entry.loose.items()) + "."
+        return (
+            "Inside the weaker bounds only: " + "; ".join(f"{entry.words[k]} {v}" for k, v in entry.loose.items()) + "."
+        )
     return ""
 
 
@@ -77,7 +74,7 @@ def box_text(entry: Row | Erratum, verdict: str, values: Mapping[str, float], co
     """Plain text of a check."""
     lines = [f"{entry.id}: {verdict}"]
     for name, here, mark, accepted, paper in _measures(entry, values):
-        lines.append(f"  {name} = {here} ({mark} {accepted}{f'; paper: {paper}' if paper != '-' else ''})")
+        lines.append(f"  {name} = {here} ({mark} {accepted}{f'; paper: {paper}' if paper != '–' else ''})")
     remark = note(entry, verdict, conditions)
     return "\n".join([*lines, f"  {remark}"] if remark else lines)
 
@@ -98,7 +95,7 @@ def box_html(
         chapter: Chapter it stands in, from which the link to the ledger is made; "" for no link.
     """
     body = "".join(
-        f'<tr class="{mark}"><th scope="row">{html.escape(name)}</th>'
+        f'<tr class="{mark}"><th scope="row" class="tex2jax_process">{markup(name)}</th>'
         f'<td>{here} <span class="ledger-mark">{mark}</span></td>'
         f"<td>{accepted}</td><td>{paper}</td></tr>"
         for name, here, mark, accepted, paper in _measures(entry, values)
@@ -247,11 +244,11 @@ def _measures(entry: Row | Erratum, values: Mapping[str, float]) -> list[tuple[s
     paper = entry.paper if isinstance(entry, Row) else {}
     return [
         (
-            label(name),
+            entry.words[name],
             format_number(values[name]),
             "inside" if interval.contains(values[name]) else "outside",
             str(interval),
-            str(paper.get(name, "-")),
+            str(paper.get(name, "–")),
         )
         for name, interval in entry.accept.items()
     ]

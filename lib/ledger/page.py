@@ -17,7 +17,7 @@ from typing import Any
 
 from lib import notebooks
 from lib.ledger import figures
-from lib.ledger.display import chip, label, listed, printed, verdict_class, why
+from lib.ledger.display import chip, listed, printed, verdict_class, why
 from lib.ledger.rows import Erratum, Row, load
 from lib.ledger.verdicts import ERRATUM_VERDICTS, ROW_VERDICTS, Measured, gather, verdict
 from lib.record import encode, format_number
@@ -26,7 +26,7 @@ SECTIONS = {
     "1": "Introduction",
     "2": "Definitions and model",
     "3": "Linear activation",
-    "3.1": "Conditions for generalizing integrators",
+    "3.1": "Conditions for generalising integrators",
     "3.2": "Start from zero weights",
     "3.3": "Start from a full-rank matrix",
     "3.4": "Several channels, linear",
@@ -120,7 +120,7 @@ def place(section: str) -> tuple[int, list[int], str]:
 
 
 def heading(section: str) -> str:
-    """Title of a section or appendix of the paper, such as "Section 3.1: Conditions for generalizing integrators"."""
+    """Title of a section or appendix of the paper, such as "Section 3.1: Conditions for generalising integrators"."""
     return f"Section {section}: {SECTIONS[section]}" if section in SECTIONS else f"Appendix {section}"
 
 
@@ -189,7 +189,7 @@ def _row_card(row: Row, measured: Measured | None, titles: Mapping[str, str]) ->
         ours = f"**{format_number(measured.values[name])}**, accepted" if measured else "accepted"
         loose = f" (loose: {row.loose[name]})" if name in row.loose else ""
         paper = f"; paper: {row.paper[name]}" if name in row.paper else ""
-        lines.append(f"- {label(name)}: {ours} {interval}{loose}{paper}")
+        lines.append(f"- {row.words[name]}: {ours} {interval}{loose}{paper}")
     parts = [_first(row, result, f"{_sentence(row.where)}: {row.claim}"), _measure(row), "\n".join(lines)]
     parts += why(row, result, measured.conditions if measured else {})
     settings = f"Settings of the paper or its authors: {listed(row.settings)}. " if row.settings else ""
@@ -204,7 +204,7 @@ def _erratum_card(erratum: Erratum, measured: Measured | None, titles: Mapping[s
     lines = []
     for name, interval in erratum.accept.items():
         ours = f"**{format_number(measured.values[name])}**, shown if" if measured else "shown if"
-        lines.append(f"- {label(name)}: {ours} {interval}")
+        lines.append(f"- {erratum.words[name]}: {ours} {interval}")
     parts = [
         _first(erratum, result, f"{_sentence(erratum.where)}. {printed(erratum)}"),
         f"Right: {erratum.right}",
@@ -220,7 +220,8 @@ def _measure(entry: Row | Erratum) -> str:
     text = entry.measure
     for name in sorted(entry.accept, key=len, reverse=True):
         end = r"(?!\w)" if "_" in name else "(?=:)"  # a name of one word is an ordinary word elsewhere
-        text = re.sub(rf"(?<![\w$\\]){name}{end}", f"*{label(name)}*", text)
+        words = f"*{entry.words[name]}*"
+        text = re.sub(rf"(?<![\w$\\]){name}{end}", lambda _, words=words: words, text)
     return f"Measured: {text}"
 
 

@@ -84,6 +84,7 @@ class Row:
     loose: dict[str, Interval] = dataclasses.field(default_factory=dict)  # weaker intervals, by measure
     errata: tuple[str, ...] = ()
     reason: str = ""  # shown if the verdict is "differs"
+    words: dict[str, str] = dataclasses.field(default_factory=dict)  # for readers, by measure
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class Erratum:
     measure: str  # how it is shown; "reading" if nothing needs to be computed
     page: str
     accept: dict[str, Interval] = dataclasses.field(default_factory=dict)
+    words: dict[str, str] = dataclasses.field(default_factory=dict)  # for readers, by measure
 
 
 @dataclass(frozen=True)
@@ -145,11 +147,15 @@ def parse(text: str) -> Ledger:
         content = read_yaml(text)
     except yaml.YAMLError as error:
         raise LedgerError(f"ledger: not valid YAML: {error}") from error
-    if not isinstance(content, dict) or content.keys() != {"rows", "errata"}:
+    if not isinstance(content, dict) or not {"rows", "errata"} <= content.keys() <= {"words", "rows", "errata"}:
         found = list(content) if isinstance(content, dict) else type(content).__name__
-        raise LedgerError(f"ledger: expected the two keys rows and errata, got {found}")
-    rows = _entries(content["rows"], Row, _row)
-    errata = _entries(content["errata"], Erratum, _erratum)
+        raise LedgerError(f"ledger: expected the keys rows and errata, and perhaps words, got {found}")
+    words = _words(content.get("words", {}))
+    rows = _worded(_entries(content["rows"], Row, _row), words)
+    errata = _worded(_entries(content["errata"], Erratum, _erratum), words)
+    measures = {name for entry in (*rows.values(), *errata.values()) for name in entry.accept}
+    if idle := sorted(words.keys() - measures):
+        raise LedgerError(f"ledger, words: no row and no erratum has the measure {', '.join(idle)}")
     for row in rows.values():
         for id in row.errata:
             if id not in errata:
@@ -185,7 +191,7 @@ _Loader.add_implicit_resolver(
 
 def _entries(content: Any, kind: type, read: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
     """Entries of one list by id, after the checks that rows and errata share."""
-    fields = {f.name: f for f in dataclasses.fields(kind)}
+    fields = {f.name: f for f in dataclasses.fields(kind) if f.name != "words"}
     required = [name for name, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
     found: dict[str, Any] = {}
     if not isinstance(content, list):
@@ -245,6 +251,19 @@ def _erratum(entry: dict[str, Any]) -> Erratum:
         raise LedgerError(f"{id}, accept: needed unless measure is 'reading', and not allowed then")
     accept = _intervals(entry["accept"], f"{id}, accept") if "accept" in entry else {}
     return Erratum(**{**entry, "accept": accept})
+
+
+def _words(value: Any) -> dict[str, str]:
+    """Words for readers by measure."""
+    return {name: _text(text, f"ledger, words, {name}") for name, text in _mapping(value, "ledger, words").items()}
+
+
+def _worded(entries: dict[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
+    """Entries whose measures all have words; those without any get their name with blanks for underscores."""
+    return {
+        id: dataclasses.replace(entry, words={m: words.get(m, m.replace("_", " ")) for m in entry.accept})
+        for id, entry in entries.items()
+    }
 
 
 def _match(value: str, pattern: str, place: str) -> None:

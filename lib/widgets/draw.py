@@ -112,7 +112,7 @@ def ticks(ends: tuple[float, float], log: bool) -> list[tuple[float, str]]:
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(unit * m for m in (1, 2, 5, 10) if unit * m >= rough * 0.8)
     count = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
-    return [(k * step, format_number(float(f"{k * step:.6g}")).replace("-", "\u2212")) for k in count]
+    return [(k * step, format_number(float(f"{k * step:.6g}"))) for k in count]
 
 
 def _pixels(values: np.ndarray, ends: tuple[float, float], log: bool, start: float, stop: float) -> np.ndarray:

@@ -91,7 +91,7 @@ def shown(value: Any) -> str:
         return str(value)
     if not math.isfinite(value):
         return format_number(value)
-    return "0" if abs(value) < 1e-12 else format_number(float(f"{value:.10g}"), DIGITS).replace("-", "\u2212")
+    return "0" if abs(value) < 1e-12 else format_number(float(f"{value:.10g}"), DIGITS)
 
 
 def frame(pictures: Sequence[Picture]) -> Frame:

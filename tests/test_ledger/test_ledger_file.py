@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from lib.ledger import gather, load, page
-from lib.ledger.display import markup
+from lib import notebooks
+from lib.ledger import gather, judge, load, measures, page
+from lib.ledger.display import box_html, box_text, markup
+from lib.ledger.verdicts import conditions
+from lib.record import decode
 
 BOOK = Path(__file__).parents[2] / "book"
 PARTS = {
@@ -46,9 +49,28 @@ def test_every_page_is_a_chapter_of_the_layout(ledger):
 def test_texts_can_be_shown_in_a_check(ledger):
     for id in ledger:
         entry = ledger[id]
-        for text in (entry.where, entry.measure, getattr(entry, "claim", ""), getattr(entry, "printed", "")):
+        for text in (
+            entry.where,
+            entry.measure,
+            getattr(entry, "claim", ""),
+            getattr(entry, "printed", ""),
+            *entry.words.values(),
+        ):
             assert text.count("$") % 2 == 0 and text.count("`") % 2 == 0, id
             assert "$" not in markup(text) and not re.search(r"\{\w+\}`", text), id
+
+
+@pytest.mark.parametrize("chapter", notebooks.chapters(BOOK))
+def test_boxes_show_the_ledger_as_it_reads_today(ledger, chapter):
+    for _, data, content in notebooks.records(notebooks.chapter_path(chapter, BOOK)):
+        if content["name"] in ledger:
+            entry, stated = ledger[content["name"]], conditions(content)
+            values = measures(entry, decode(content))
+            shown, verdict = "".join(data["text/html"]), judge(entry, values, stated)
+            anchor = re.search(r'id="(check-[^"]+)"', shown).group(1)
+            again = f"run python -m lib.batch refresh {chapter}: {entry.id} is shown as it was"
+            assert shown == box_html(entry, verdict, values, stated, anchor=anchor, chapter=chapter), again
+            assert "".join(data["text/plain"]) == box_text(entry, verdict, values, stated), again
 
 
 def test_every_recorded_value_is_honest_and_the_page_shows_it():

@@ -46,7 +46,7 @@ def test_outcomes_hold_everything_once_with_what_it_was_run_with(book, measured)
 def test_tiles_are_ordered_by_section_and_kind(book, measured):
     found = overview.tiles()
     assert list(found) == [
-        "3.1: Conditions for generalizing integrators",
+        "3.1: Conditions for generalising integrators",
         "4.1: Representations in a ReLU network",
         "5: Several channels, nonlinear",
         "Appendix A",

@@ -38,7 +38,7 @@ def test_the_page_is_the_same_each_time_and_holds_every_row_once(book, measured)
     assert "**4 rows**" in pages[0] and "**2 errata**" in pages[1]
     assert re.findall(r"^## (.*)", pages[1], re.M) == ["Formulas", "The released code"]
     assert re.findall(r"^## (.*)", pages[0], re.M) == [
-        "Section 3.1: Conditions for generalizing integrators",
+        "Section 3.1: Conditions for generalising integrators",
         "Section 4.1: Representations in a ReLU network",
         "Section 5: Several channels, nonlinear",
         "Appendix A",

@@ -106,9 +106,12 @@ def test_a_wrong_entry_is_named(place, fields, complaint):
     ("text", "complaint"),
     [
         ("rows: [\n", "not valid YAML"),
-        ("rows: []\n", "expected the two keys rows and errata"),
-        ("[]", "expected the two keys"),
-        ("rows: []\nerrata: []\nscore: 3\n", "expected the two keys"),
+        ("rows: []\n", "expected the keys rows and errata"),
+        ("[]", "expected the keys"),
+        ("rows: []\nerrata: []\nscore: 3\n", "expected the keys"),
+        (f"words: [shared]\n{LEDGER}", "ledger, words: expected a mapping"),
+        (f"words: {{shared: 3}}\n{LEDGER}", "ledger, words, shared: expected a text"),
+        (f"words: {{shred: of both}}\n{LEDGER}", "no row and no erratum has the measure shred"),
         ("rows: {}\nerrata: []\n", "expected a list of entries"),
         (LEDGER.replace("    section: A\n", "    section: A\n    section: B\n"), "key 'section' is given twice"),
         (LEDGER.replace("{ratio: [1.3, 1.9]}", "{ratio: [1.3, 1.9], ratio: [0, 9]}"), "key 'ratio' is given twice"),
@@ -118,6 +121,12 @@ def test_a_wrong_entry_is_named(place, fields, complaint):
 def test_a_file_of_another_form_is_refused(text, complaint):
     with pytest.raises(LedgerError, match=complaint):
         parse(text)
+
+
+def test_measures_have_words_for_readers():
+    ledger = parse(f"words: {{shared: neurons of both kinds}}\n{LEDGER.replace('smallest: [', 'smallest_of_all: [')}")
+    assert ledger["F3A"].words == {"shared": "neurons of both kinds", "positive": "positive"}
+    assert ledger["C35"].words == {"smallest_of_all": "smallest of all"} and ledger["E35"].words == {}
 
 
 def test_a_missing_file_is_named(tmp_path):
