@@ -55,6 +55,14 @@ FAST = {
 RATIOS = ("r_code", "r_38", "r_We", "r_PCA", "r_38_over_null")
 """Columns that every cell has, in per cent but the last: see `lib.analysis.Ratios` and the rows of the ledger."""
 
+WAYS = {
+    "r_code": "code's definition",
+    "r_38": "equation 38",
+    "r_We": "span of We",
+    "r_PCA": "best subspace",
+}
+"""What those in per cent are, in words."""
+
 ALSO = {
     "share": "share of the current inside",
     "rms": "rms of the current outside over inside",
@@ -171,7 +179,7 @@ def orders(r: Mapping[str, float]) -> Orders:
 def title(id: str) -> str:
     """Networks of a cell in words."""
     activation, loss, D = KINDS[id]
-    return f"{NAMES[activation]}, {loss}, D = {D}"
+    return f"{NAMES[activation]}, {loss}, D\u00a0=\u00a0{D}"
 
 
 def show(*, book: str | os.PathLike[str] | None = None) -> None:
@@ -184,7 +192,7 @@ def show(*, book: str | os.PathLike[str] | None = None) -> None:
         line = [_pair(ours, "r_code"), _pair(ours, "r_38"), *_seeds(ours), verdicts.get(id, "not run")]
         lines.append([id, title(id), str(printed(id, book=book)), *line, _pair(fast.get(id), "r_code")])
         lines[-1] += _seeds(fast.get(id))
-    heads = ["cell", "networks", "paper", "code", "eq. 38", "how many", "verdict", "code, fast sampler", "how many"]
+    heads = ["cell", "networks", "paper", "code", "eq. 38", "how many", "verdict", "fast sampler", "how many, fast"]
     _show("Table 1, in per cent: means and standard deviations over networks", heads, lines)
 
 
@@ -203,7 +211,7 @@ def _pair(networks: Group | None, name: str) -> str:
     if networks is None:
         return "–"
     mean, spread = record.format_number(networks.means[name], 3), record.format_number(networks.spread[name], 2)
-    return f"{mean} ± {spread}" if networks.seeds > 1 else mean
+    return f"{mean}\u00a0±\u00a0{spread}" if networks.seeds > 1 else mean
 
 
 def _seeds(networks: Group | None) -> list[str]:

@@ -31,7 +31,7 @@ def test_plot_images(ax, rng):
         np.testing.assert_array_equal(line.get_xdata(), x[labels == k].numpy())
         np.testing.assert_array_equal(line.get_ydata(), y[labels == k].numpy())
         assert to_hex(line.get_color()) == COLOURS[kind]
-    ends = named(ax, "slope -2").get_xydata()
+    ends = named(ax, "slope \u22122").get_xydata()
     np.testing.assert_allclose(ends[:, 1], -2 * ends[:, 0])
     above, beside = ax.child_axes
     assert sum(patch.get_height() for patch in above.patches) == 30

@@ -76,7 +76,7 @@
   }
 
   function measure(picture) {
-    if (picture.naturalWidth > 750) picture.style.setProperty("--natural", picture.naturalWidth);
+    if (picture.naturalWidth > 600) picture.style.setProperty("--natural", picture.naturalWidth);
   }
 
   document.addEventListener("DOMContentLoaded", () => {

@@ -113,7 +113,8 @@ def summary() -> None:
     unchecked = (ledger[id] for id in ledger if id not in lines and ledger[id].page == run.chapter)
     lines |= {entry.id: (entry, verdict(entry, None), "") for entry in unchecked}
     ordered = [lines[id] for id in ledger if id in lines]
-    show(display.summary_text(ordered), display.summary_html(ordered))
+    root = "../" * run.chapter.count("/")
+    show(display.summary_text(ordered), display.summary_html(ordered, root=root))
 
 
 def _ledger() -> Ledger:

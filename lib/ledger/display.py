@@ -51,16 +51,23 @@ def markup(text: str) -> str:
 
 
 def note(entry: Row | Erratum, verdict: str, conditions: Mapping[str, Any]) -> str:
-    """Why the verdict is not "reproduced", "" if there is nothing to say."""
+    """Why the verdict is not "reproduced" or "shown", "" if there is nothing to say."""
     if isinstance(entry, Row) and verdict == "not reached":
-        return f"Needs {'; '.join(unmet(entry.needs, conditions))}."
+        return f"Needs {'; '.join(unmet(entry.needs, conditions, entry.words))}."
     if isinstance(entry, Row) and verdict == "differs":
         return entry.reason
     if isinstance(entry, Row) and "loose" in verdict:
-        return (
-            "Inside the weaker bounds only: " + "; ".join(f"{entry.words[k]} {v}" for k, v in entry.loose.items()) + "."
-        )
+        bounds = "; ".join(f"{entry.words[name]}, {interval}" for name, interval in entry.loose.items())
+        return f"Inside the weaker bounds only: {bounds}."
+    if isinstance(entry, Erratum) and verdict == "not shown":
+        return f"Does it matter? {entry.matters}"
     return ""
+
+
+def origin(conditions: Mapping[str, Any]) -> str:
+    """Which result files a value comes from, "" for the page's own run."""
+    files = conditions.get("experiment", "")
+    return f"From results/: {files}." if files else ""
 
 
 def why(entry: Row | Erratum, verdict: str, conditions: Mapping[str, Any]) -> list[str]:
@@ -74,9 +81,10 @@ def box_text(entry: Row | Erratum, verdict: str, values: Mapping[str, float], co
     """Plain text of a check."""
     lines = [f"{entry.id}: {verdict}"]
     for name, here, mark, accepted, paper in _measures(entry, values):
-        lines.append(f"  {name} = {here} ({mark} {accepted}{f'; paper: {paper}' if paper != '–' else ''})")
-    remark = note(entry, verdict, conditions)
-    return "\n".join([*lines, f"  {remark}"] if remark else lines)
+        judged = f"{mark} {accepted}".strip()
+        lines.append(f"  {name} = {here} ({judged}{f'; paper: {paper}' if paper != '–' else ''})")
+    remarks = origin(conditions), note(entry, verdict, conditions)
+    return "\n".join([*lines, *(f"  {remark}" for remark in remarks if remark)])
 
 
 def box_html(
@@ -101,7 +109,7 @@ def box_html(
         for name, here, mark, accepted, paper in _measures(entry, values)
     )
     heads = "".join(f'<th scope="col">{head}</th>' for head in ("measure", "here", "accepted", "paper"))
-    remark = note(entry, verdict, conditions)
+    remarks = origin(conditions), note(entry, verdict, conditions)
     name = f'<span class="ledger-id">{entry.id}</span>'
     if chapter:
         name = _link(entry, "../" * chapter.count("/"))
@@ -111,7 +119,7 @@ def box_html(
         f'<p class="ledger-head">{name} <span class="ledger-verdict">{verdict}</span></p>'
         f'<p class="ledger-claim tex2jax_process">{markup(claim(entry))}</p>'
         f'<table class="ledger-measures"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
-        + (f'<p class="ledger-note tex2jax_process">{markup(remark)}</p>' if remark else "")
+        + "".join(f'<p class="ledger-note tex2jax_process">{markup(remark)}</p>' for remark in remarks if remark)
         + "</div>"
     )
 
@@ -121,15 +129,16 @@ def summary_text(lines: Iterable[tuple[Row | Erratum, str, str]]) -> str:
     return "\n".join(f"{entry.id}: {verdict}" for entry, verdict, _ in lines) or "no row of the ledger belongs here"
 
 
-def summary_html(lines: Iterable[tuple[Row | Erratum, str, str]]) -> str:
+def summary_html(lines: Iterable[tuple[Row | Erratum, str, str]], *, root: str = "") -> str:
     """HTML of the table that closes a chapter.
 
     Args:
         lines: Entry, verdict, and the id of the check's box in the page ("" if there is none).
+        root: Way from the page to the book folder.
     """
     body = "".join(
         f'<tr class="{verdict_class(verdict)}"><th scope="row">'
-        + (f'<a class="ledger-id" href="#{anchor}">{entry.id}</a>' if anchor else entry.id)
+        + (f'<a class="ledger-id" href="#{anchor}">{entry.id}</a>' if anchor else _link(entry, root))
         + f'</th><td class="ledger-claim tex2jax_process">{markup(claim(entry))}</td>'
         f'<td><span class="ledger-verdict">{verdict}</span></td></tr>'
         for entry, verdict, anchor in lines
@@ -143,26 +152,28 @@ def summary_html(lines: Iterable[tuple[Row | Erratum, str, str]]) -> str:
     )
 
 
-def listing_text(lines: Iterable[tuple[Row, str, str]], name: str) -> str:
-    """Plain text of a list of rows; arguments as for `listing_html`."""
+def listing_text(lines: Iterable[tuple[Row | Erratum, str, str]], name: str) -> str:
+    """Plain text of a list of entries; arguments as for `listing_html`."""
     found = [f"{row.id}: {verdict}" + (f" ({remark})" if remark else "") for row, verdict, remark in lines]
     return "\n".join([f"{name}: {len(found)}", *found])
 
 
-def listing_html(lines: Iterable[tuple[Row, str, str]], name: str, *, root: str) -> str:
-    """HTML of a list of rows.
+def listing_html(lines: Iterable[tuple[Row | Erratum, str, str]], name: str, *, root: str) -> str:
+    """HTML of a list of rows or errata.
 
     Args:
-        lines: Row, verdict, and the reason for it, "" if there is nothing to say.
+        lines: Entry, verdict, and the reason for it, "" if there is nothing to say.
         name: What they have in common.
         root: Way from the page to the book folder.
     """
     found = list(lines)
+    if not found:
+        return f'<div class="ledger-summary"><p>None: {name}.</p></div>'
     reasons = any(remark for *_, remark in found)
     body = "".join(
         f'<tr class="{verdict_class(verdict)}"><th scope="row">{_link(row, root)}<br>'
         f'<span class="ledger-verdict">{verdict}</span></th>'
-        f'<td class="ledger-claim tex2jax_process">{markup(row.claim)}</td>'
+        f'<td class="ledger-claim tex2jax_process">{markup(claim(row))}</td>'
         + (f'<td class="ledger-note tex2jax_process">{markup(remark)}</td>' if reasons else "")
         + "</tr>"
         for row, verdict, remark in found
@@ -172,8 +183,7 @@ def listing_html(lines: Iterable[tuple[Row, str, str]], name: str, *, root: str)
     caption = f"<caption>{len(found)} row{'s' * (len(found) != 1)}: {name}</caption>"
     return (
         f'<div class="ledger-summary"><table class="ledger-table">{caption}'
-        + (f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody>" if found else "")
-        + "</table></div>"
+        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
@@ -240,18 +250,14 @@ def score_html(counts: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def _measures(entry: Row | Erratum, values: Mapping[str, float]) -> list[tuple[str, str, str, str, str]]:
-    """Per measure: name, value here, inside or outside, accepted interval, printed value."""
-    paper = entry.paper if isinstance(entry, Row) else {}
-    return [
-        (
-            entry.words[name],
-            format_number(values[name]),
-            "inside" if interval.contains(values[name]) else "outside",
-            str(interval),
-            str(paper.get(name, "–")),
-        )
-        for name, interval in entry.accept.items()
-    ]
+    """Per measure: words, value here, inside or outside ("" if only reported), accepted interval, printed value."""
+    paper, reported = (entry.paper, entry.reported) if isinstance(entry, Row) else ({}, ())
+    lines = []
+    for name, interval in entry.accept.items():
+        mark = "" if name in reported else "inside" if interval.contains(values[name]) else "outside"
+        accepted = "not judged" if name in reported else str(interval)
+        lines.append((entry.words[name], format_number(values[name]), mark, accepted, str(paper.get(name, "–"))))
+    return lines
 
 
 def _setting(value: Any) -> str:

@@ -15,7 +15,7 @@ from lib.ledger.rows import IDS, Erratum, LedgerError, Row, load
 from lib.ledger.verdicts import ERRATUM_VERDICTS, ROW_VERDICTS, gather, verdict
 from lib.record import current, show
 
-KINDS = {"figure": "figures", "table": "cells of Table 1", "equation": "equations", "claim": "claims"}
+KINDS = {"figure": "figures", "table": "Table 1", "equation": "equations", "claim": "claims"}
 """What several rows of a kind are called."""
 
 
@@ -77,17 +77,18 @@ def scoreboard() -> None:
 
 
 def listing(*verdicts: str) -> None:
-    """Show the rows that have one of these verdicts, each with the reason for it.
+    """Show the rows or errata that have one of these verdicts, each with the reason for it.
 
     Raises:
         LedgerError: there is no such verdict.
     """
-    if unknown := [v for v in verdicts if v not in ROW_VERDICTS]:
-        raise LedgerError(f"expected verdicts among {', '.join(ROW_VERDICTS)}, got {', '.join(unknown)}")
+    known = dict.fromkeys((*ROW_VERDICTS, *ERRATUM_VERDICTS))
+    if unknown := [v for v in verdicts if v not in known]:
+        raise LedgerError(f"expected verdicts among {', '.join(known)}, got {', '.join(unknown)}")
     lines = [
-        (row, result, display.note(row, result, conditions))
-        for row, result, conditions in outcomes().values()
-        if isinstance(row, Row) and result in verdicts
+        (entry, result, display.note(entry, result, conditions))
+        for entry, result, conditions in outcomes().values()
+        if result in verdicts
     ]
     name = " or ".join(verdicts)
     show(display.listing_text(lines, name), display.listing_html(lines, name, root=_root()))

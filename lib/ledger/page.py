@@ -57,11 +57,12 @@ criterion, which was written before the result, the paper's printed value and ou
 that an executed notebook or a result file has recorded; there is no place to type one in. "Differs" is a result like
 "reproduced": some of the paper's statements are not right, and the [errata](errata.md) say which.
 
-Words that the cards take for granted: $\\mu_q = d^\\dagger W^q e$ are the {term}`moments <moment>`; $\\sigma_k$,
-$l$ and $r$ the singular values of $W$ in falling order and its left and right singular vectors; R2 the coefficient of
-determination. A *relative output error* is the rms of output minus target over the rms of the target, on burst
-sequences of 200 steps unless said otherwise. Losses are in the *authors' normalisation*: {eq}`eq-5` over $s^2T^3$,
-{eq}`eq-7` over $s^2T^2$, {eq}`eq-29` over $s^2$.
+Words that the cards take for granted: $\\mu_q = d^\\dagger W^q e$ are the {term}`moments <moment>`; $\\sigma_k$, $l$
+and $r$ the singular values of $W$ in falling order and its left and right singular vectors (vectors and matrices are
+not bold here, and in the rows on Table 1 $r$ is the ratio of the table); R² the coefficient of determination. A
+*relative output error* is the rms of output minus target over the rms of the target, on burst sequences of 200 steps
+unless said otherwise. Losses are in the *authors' normalisation*: {eq}`eq-5` over $s^2T^3$, {eq}`eq-7` over $s^2T^2$,
+{eq}`eq-29` over $s^2$.
 """
 ERRATA_INTRODUCTION = """# Errata
 
@@ -186,10 +187,11 @@ def _row_card(row: Row, measured: Measured | None, titles: Mapping[str, str]) ->
     result = verdict(row, measured)
     lines = []
     for name, interval in row.accept.items():
-        ours = f"**{format_number(measured.values[name])}**, accepted" if measured else "accepted"
+        ours = f"**{format_number(measured.values[name])}**, " if measured else ""
+        ours += "not judged" if name in row.reported else f"accepted {interval}"
         loose = f" (loose: {row.loose[name]})" if name in row.loose else ""
         paper = f"; paper: {row.paper[name]}" if name in row.paper else ""
-        lines.append(f"- {row.words[name]}: {ours} {interval}{loose}{paper}")
+        lines.append(f"- {row.words[name]}: {ours}{loose}{paper}")
     parts = [_first(row, result, f"{_sentence(row.where)}: {row.claim}"), _measure(row), "\n".join(lines)]
     parts += why(row, result, measured.conditions if measured else {})
     settings = f"Settings of the paper or its authors: {listed(row.settings)}. " if row.settings else ""

@@ -49,7 +49,7 @@ class Interval(NamedTuple):
         return low and (self.high is None or (other.high is not None and other.high <= self.high))
 
     def __str__(self) -> str:
-        low, high = (None if bound is None else format_number(bound, digits=10) for bound in self)
+        low, high = (None if bound is None else format_number(bound, digits=6) for bound in self)
         if low == high:
             return f"exactly {low}"
         return f"at most {high}" if low is None else f"at least {low}" if high is None else f"{low} to {high}"
@@ -84,7 +84,8 @@ class Row:
     loose: dict[str, Interval] = dataclasses.field(default_factory=dict)  # weaker intervals, by measure
     errata: tuple[str, ...] = ()
     reason: str = ""  # shown if the verdict is "differs"
-    words: dict[str, str] = dataclasses.field(default_factory=dict)  # for readers, by measure
+    reported: tuple[str, ...] = ()  # measures that are shown but cannot decide
+    words: dict[str, str] = dataclasses.field(default_factory=dict)  # for readers, by measure and need
 
 
 @dataclass(frozen=True)
@@ -153,8 +154,7 @@ def parse(text: str) -> Ledger:
     words = _words(content.get("words", {}))
     rows = _worded(_entries(content["rows"], Row, _row), words)
     errata = _worded(_entries(content["errata"], Erratum, _erratum), words)
-    measures = {name for entry in (*rows.values(), *errata.values()) for name in entry.accept}
-    if idle := sorted(words.keys() - measures):
+    if idle := sorted(words.keys() - {name for entry in (*rows.values(), *errata.values()) for name in entry.words}):
         raise LedgerError(f"ledger, words: no row and no erratum has the measure {', '.join(idle)}")
     for row in rows.values():
         for id in row.errata:
@@ -235,11 +235,17 @@ def _row(entry: dict[str, Any]) -> Row:
         if not {"value"} <= keys.keys() <= {"value", "error"}:
             raise LedgerError(f"{id}, paper, {name}: expected value and perhaps error, got {', '.join(keys)}")
         paper[name] = Printed(**{key: _number(v, f"{id}, paper, {name}, {key}") for key, v in keys.items()})
-    errata = entry.get("errata", [])
-    if not isinstance(errata, list):
-        raise LedgerError(f"{id}, errata: expected a list of ids, got {errata!r}")
+    lists = {}
+    for name, what in (("errata", "ids"), ("reported", "measures")):
+        found = entry.get(name, [])
+        if not isinstance(found, list):
+            raise LedgerError(f"{id}, {name}: expected a list of {what}, got {found!r}")
+        lists[name] = tuple(found)
+    for name in lists["reported"]:
+        if name not in accept:
+            raise LedgerError(f"{id}, reported: no such measure under accept; known: {', '.join(accept)}")
     values = {name: _values(entry.get(name, {}), f"{id}, {name}") for name in ("settings", "needs")}
-    return Row(**{**entry, **values, "accept": accept, "loose": loose, "paper": paper, "errata": tuple(errata)})
+    return Row(**{**entry, **values, **lists, "accept": accept, "loose": loose, "paper": paper})
 
 
 def _erratum(entry: dict[str, Any]) -> Erratum:
@@ -259,11 +265,12 @@ def _words(value: Any) -> dict[str, str]:
 
 
 def _worded(entries: dict[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
-    """Entries whose measures all have words; those without any get their name with blanks for underscores."""
-    return {
-        id: dataclasses.replace(entry, words={m: words.get(m, m.replace("_", " ")) for m in entry.accept})
-        for id, entry in entries.items()
-    }
+    """Entries whose measures and needs all have words, if there are none their names with blanks for underscores."""
+    worded = {}
+    for id, entry in entries.items():
+        names = (*entry.accept, *getattr(entry, "needs", ()))
+        worded[id] = dataclasses.replace(entry, words={name: words.get(name, name.replace("_", " ")) for name in names})
+    return worded
 
 
 def _match(value: str, pattern: str, place: str) -> None:

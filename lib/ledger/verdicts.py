@@ -68,12 +68,19 @@ def measures(entry: Row | Erratum, value: Any) -> dict[str, float]:
     return {name: value[name] for name in wanted}
 
 
-def unmet(needs: Mapping[str, Any], conditions: Mapping[str, Any]) -> list[str]:
-    """What a run lacks to be judged, in words: numbers in `needs` are minima, everything else must be equal."""
+def unmet(needs: Mapping[str, Any], conditions: Mapping[str, Any], words: Mapping[str, str] | None = None) -> list[str]:
+    """What a run lacks to be judged, in words: numbers in `needs` are minima, everything else must be equal.
+
+    Args:
+        needs: What the row asks for.
+        conditions: Parameters and settings of the run.
+        words: Words for readers by name of the need, as `Row.words`.
+    """
+    words = words or {}
     lacking = []
     for name, need in needs.items():
         number = isinstance(need, (int, float)) and not isinstance(need, bool)
-        least = f"{name} {'at least ' if number else ''}{need}"
+        least = f"{words.get(name, name)}: {'at least ' if number else ''}{need}"
         if name not in conditions:
             lacking.append(f"{least}, not stated")
             continue
@@ -83,7 +90,7 @@ def unmet(needs: Mapping[str, Any], conditions: Mapping[str, Any]) -> list[str]:
         else:
             enough = have == need
         if not enough:
-            lacking.append(f"{least}, was {have}")
+            lacking.append(f"{least}, here {have}")
     return lacking
 
 

@@ -28,7 +28,7 @@ def plot_images(x: Any, y: Any, labels: Any, ax: Axes, *, slope: float) -> Axes:
     for side in (above, beside):
         side.axis("off")
     ends = np.array([x.min(), x.max()])
-    ax.plot(ends, slope * ends, "--", color=COLOURS["theory"], lw=1.2, label=f"slope {slope:g}")
+    ax.plot(ends, slope * ends, "--", color=COLOURS["theory"], lw=1.2, label=f"slope {slope:g}".replace("-", "\u2212"))
     return ax
 
 
@@ -56,14 +56,14 @@ def plot_scale_bounds(
         bound: The same ratio of that bound.
         explicit: The same ratio of one more network at each scale, drawn as crosses.
     """
-    ax.axhline(1, color=COLOURS["target"], lw=1, label=r"printed, $2\gamma\max(1, s)$")
+    ax.axhline(1, color=COLOURS["target"], lw=1, label=r"printed, $2\gamma\,\max(1, s)$")
     ax.plot(curve, numbers(bound), "--", color=COLOURS["theory"], lw=1.5, label="sharper bound")
     points = numbers(ratios)
     ax.plot(np.repeat(scales, points.shape[1]), points.ravel(), "o", ms=4, mew=0, alpha=0.7, color=COLOURS["output"])
     ax.plot([], [], "o", ms=4, color=COLOURS["output"], label="trained")
     if explicit is not None:
         ax.plot(scales, numbers(explicit), "x", ms=6, mew=1.2, color=COLOURS["alternative"], label="written down")
-    ax.set(xscale="log", xlabel="scale $s$", ylabel=r"$\sigma\,/\,2\gamma\max(1, s)$")
+    ax.set(xscale="log", xlabel="scale $s$", ylabel=r"$\sigma\,/\,(2\gamma\,\max(1, s))$")
     ax.legend()
     return ax
 

@@ -48,7 +48,7 @@ def plot_pair(integral: Tensor, currents: Tensor, states: Tensor, axes: Sequence
     axes[0].legend(markerscale=2)
 
 
-def plot_range(integral: Tensor, output: Tensor, ax: Axes, *, y_max: float, label: str = "output $d.h$") -> Axes:
+def plot_range(integral: Tensor, output: Tensor, ax: Axes, *, y_max: float, label: str = r"output $d\cdot h$") -> Axes:
     """What a network says at each integral, against what it should say; the trained range is shaded (`P` both)."""
     y = numbers(integral)
     ax.axvspan(-y_max, y_max, color="0.93", zorder=0)

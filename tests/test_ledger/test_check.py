@@ -6,9 +6,11 @@ import re
 import nbclient
 import nbformat
 import pytest
+from small_ledger import LEDGER
 
 from lib import notebooks
 from lib.ledger import LedgerError, check, display, gather, judge, load, summary, verdict
+from lib.ledger.rows import parse
 from lib.record import begin
 
 CHECK = """
@@ -69,7 +71,7 @@ def test_what_was_made_elsewhere_is_judged_by_its_own_settings_and_comes_first(b
     run = execute(path)
     nbformat.write(run, path)
     assert gather()["F3A"].conditions == made
-    assert "Needs n at least 4, not stated." in run.cells[4].outputs[0]["data"]["text/plain"]
+    assert "Needs n: at least 4, not stated." in run.cells[4].outputs[0]["data"]["text/plain"]
     assert "F3A: not reached" in run.cells[5].outputs[0]["data"]["text/plain"]
 
 
@@ -88,7 +90,7 @@ def test_a_wrong_number_fails_and_a_rounding_error_does_not(chapter, monkeypatch
 def test_other_parameters_are_judged_but_not_compared(chapter):
     data = execute(chapter, ("n: int = 4", "n: int = 3")).cells[4].outputs[0]["data"]
     assert data[notebooks.RECORD_MIME]["value"]["shared"] == pytest.approx(0.025)
-    assert data["text/plain"].startswith("F3A: not reached\n") and "Needs n at least 4, was 3." in data["text/plain"]
+    assert data["text/plain"].startswith("F3A: not reached\n") and "Needs n: at least 4, here 3." in data["text/plain"]
 
 
 def test_a_hand_edited_value_is_found_by_running_and_a_typed_one_by_gathering(book, chapter):
@@ -191,6 +193,29 @@ def test_the_link_to_the_ledger_follows_the_depth_of_the_chapter(book):
     assert 'href="ledger.html#row-eq-7"' in box("eq-7", values, chapter="model")
     assert 'href="../../ledger.html#row-eq-7"' in box("eq-7", values, chapter="a/b/c")
     assert "href" not in box("eq-7", values, chapter="")
+
+
+def test_a_measure_that_is_only_reported_is_not_judged():
+    text = LEDGER.replace("    page: part/tiny\n    errata", "    reported: [shared]\n    page: part/tiny\n    errata")
+    values = {"shared": 0.05, "positive": 0.5}
+    markup = display.box_html(parse(text)["F3A"], "reproduced", values, {}, anchor="here", chapter="")
+    assert markup.count("inside</span>") == 1 and "<td>not judged</td>" in markup
+    with pytest.raises(LedgerError, match="F3A, reported: no such measure under accept; known: shared, positive"):
+        parse(text.replace("[shared]", "[shred]"))
+    with pytest.raises(LedgerError, match="F3A, reported: expected a list of measures, got 'shared'"):
+        parse(text.replace("[shared]", "shared"))
+
+
+def test_a_box_names_the_result_files_its_value_comes_from(book):
+    entry, stated = load()["eq-7"], {"experiment": "first, second"}
+    assert "From results/: first, second." in box("eq-7", {"difference": 0.0}, stated)
+    assert display.box_text(entry, "reproduced", {"difference": 0.0}, stated).endswith("From results/: first, second.")
+    assert "From results" not in box("eq-7", {"difference": 0.0}, {"n": 4})
+
+
+def test_rows_without_a_box_lead_to_their_card(book):
+    markup = display.summary_html([(load()["E35"], "reading", "")], root="../")
+    assert 'href="../errata.html#row-E35"' in markup
 
 
 def test_claims_become_html(book):

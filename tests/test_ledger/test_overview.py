@@ -53,7 +53,7 @@ def test_tiles_are_ordered_by_section_and_kind(book, measured):
     ]
     assert found["5: Several channels, nonlinear"] == {
         "figures": [],
-        "cells of Table 1": ["differs"],
+        "Table 1": ["differs"],
         "equations": [],
         "claims": [],
     }
@@ -77,7 +77,7 @@ def test_a_listing_gives_reasons(book, measured, shown):
     text, html = shown[0]
     assert text.splitlines() == [
         "not reached or differs: 2",
-        "F3A: not reached (Needs seeds at least 10, was 9; sampler sobol, not stated.)",
+        "F3A: not reached (Needs seeds: at least 10, here 9; sampler: sobol, not stated.)",
         "T1-c: differs (The optimiser decides it.)",
     ]
     assert [link["href"] for link in html.find_all("a")] == ["ledger.html#row-F3A", "ledger.html#row-T1-c"]
@@ -88,8 +88,12 @@ def test_a_listing_gives_reasons(book, measured, shown):
     assert len(html.select("thead th")) == 2  # nothing to say in a column of reasons
     listing("reproduced (loose)")
     assert shown[2][0] == "reproduced (loose): 0" and not shown[2][1].find("tbody")
-    with pytest.raises(LedgerError, match=r"expected verdicts among reproduced, .* got shown"):
-        listing("shown")
+    listing("reading")
+    text, html = shown[3]
+    assert text.splitlines() == ["reading: 1", "E35: reading"]
+    assert [link["href"] for link in html.find_all("a")] == ["errata.html#row-E35"]
+    with pytest.raises(LedgerError, match=r"expected verdicts among reproduced, .* got seen"):
+        listing("seen")
 
 
 def test_evidence_shows_rows_and_errata_behind_a_sentence(book, measured, shown, monkeypatch):

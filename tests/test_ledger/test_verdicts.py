@@ -49,11 +49,12 @@ def test_without_a_value_there_is_no_verdict(book):
 def test_what_a_run_lacks_is_said():
     needs = {"n": 4, "decays": [0.9], "sampler": "sobol", "exact": True}
     assert unmet(needs, {"n": 3, "decays": [0.8], "exact": 1.5}) == [
-        "n at least 4, was 3",
-        "decays [0.9], was [0.8]",
-        "sampler sobol, not stated",
-        "exact True, was 1.5",
+        "n: at least 4, here 3",
+        "decays: [0.9], here [0.8]",
+        "sampler: sobol, not stated",
+        "exact: True, here 1.5",
     ]
+    assert unmet({"n": 4}, {"n": 3}, {"n": "neurons"}) == ["neurons: at least 4, here 3"]
     assert unmet(needs, {"n": 4.0, "decays": [0.9], "sampler": "sobol", "exact": True}) == []
 
 
