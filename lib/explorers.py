@@ -127,7 +127,7 @@ def iso_scale(s: float, alpha: float) -> Picture:
             Curve("s = 0", *_cross(alpha0, beta0, ends), "theory", "dashed"),
             Curve("s = d·e, feet of the two planes", *_cross(beta0, alpha0, ends), "alternative"),
             Curve("this scale", along, curve, "output"),
-            Curve("network", [alpha], beta[None], "channel 1", "points"),
+            Curve("network", [alpha], beta[None], "theory", "points"),
         ],
         "α, slope of the right eigenvector",
         "β, slope of the second eigenvector",
@@ -165,7 +165,7 @@ def condition_number(overlap: float, s: float) -> Picture:
         [
             Curve("best integrator of each scale", scales, C, "output"),
             Curve("s = d·e", [overlap] * 2, [1.0, 1e7], "alternative", "dashed"),
-            Curve("this scale", [s], here[None], "channel 1", "points"),
+            Curve("this scale", [s], here[None], "theory", "points"),
         ],
         "scale s",
         "condition number C",

@@ -219,8 +219,13 @@ def format_number(value: Value | None, digits: int = 4) -> str:
     if not math.isfinite(value):
         return "not a number" if value != value else "infinity" if value > 0 else "−infinity"
     mantissa, _, exponent = (f"{value:.{digits}g}" if isinstance(value, float) else str(value)).partition("e")
-    power = f"×10{str(int(exponent)).translate(_SUPERSCRIPTS)}" if exponent else ""
+    power = f"×{power_of_ten(int(exponent))}" if exponent else ""
     return mantissa.replace("-", "−") + power
+
+
+def power_of_ten(exponent: int) -> str:
+    """A power of ten as a reader wants it, such as 10⁻³."""
+    return f"10{str(exponent).translate(_SUPERSCRIPTS)}"
 
 
 def _text(content: dict[str, Any]) -> str:

@@ -141,9 +141,9 @@ CUT_FORMULAS = """[...document.querySelectorAll('.bd-article mjx-container[displ
 """Formulas on lines of their own that are wider than the text."""
 
 SMALL_LETTERS = """() => [...document.querySelectorAll(".bd-article figure img")]
-    .filter((picture) => picture.clientWidth / picture.naturalWidth < 0.5)
+    .filter((picture) => picture.clientWidth / picture.naturalWidth < 0.59)
     .map((picture) => picture.src)"""
-"""Pictures, of which a letter of 10 points is 15 pixels high, that are shown below half their size."""
+"""Pictures, of which a letter of 10 points is 15 pixels high, that are shown below six tenths of their size."""
 
 WITHOUT_PREVIEW = """["term", "equation", "row", "check", "fig"].flatMap((kind) =>
     [...document.querySelectorAll(`article a[href*="#${kind}-"]:not(.headerlink, .has-preview)`)].map((a) => a.href))"""

@@ -135,6 +135,11 @@ def test_ticks_lie_between_the_ends(ends, log):
     assert len(found) >= 2 or log
 
 
+def test_powers_of_ten_are_written_in_one_way():
+    assert [text for _, text in ticks((1.0, 1e6), True)] == ["10⁰", "10¹", "10²", "10³", "10⁴", "10⁵", "10⁶"]
+    assert [text for _, text in ticks((0.01, 10.0), True)] == ["0.01", "0.1", "1", "10"]
+
+
 def test_markup_in_names_is_text():
     picture = Picture([Curve("<b>", [0, 1], [0, 1])], "x < y", "y", {"a & b": "<i>"})
     drawn = svg(picture, frame([picture]), name="n") + page.readout(picture, "n")

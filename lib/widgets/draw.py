@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 
 from lib.plotting.style import COLOURS, numbers
-from lib.record import format_number
+from lib.record import format_number, power_of_ten
 from lib.widgets.picture import Curve, Frame, Picture
 
 WIDTH, HEIGHT = 560, 340
@@ -103,11 +103,12 @@ def ticks(ends: tuple[float, float], log: bool) -> list[tuple[float, str]]:
     low, high = ends
     if log:
         first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
-        values = [10.0**k for k in range(first, last + 1, max(1, (last - first) // 5))]
-        if len(values) < 2:
-            values = [m * 10.0**k for k in range(first - 1, last + 2) for m in (1, 2, 5)]
-            values = [v for v in values if low <= v <= high]
-        return [(v, format_number(float(f"{v:.3g}"), 3).replace("1\u00d7", "")) for v in values]
+        powers = range(first, last + 1, max(1, (last - first) // 5))
+        if len(powers) > 1:
+            small = all(-3 <= k <= 3 for k in powers)
+            return [(10.0**k, format_number(10.0**k) if small else power_of_ten(k)) for k in powers]
+        values = [m * 10.0**k for k in range(first - 1, last + 2) for m in (1, 2, 5)]
+        return [(v, format_number(float(f"{v:.3g}"))) for v in values if low <= v <= high]
     rough = (high - low) / 4
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(unit * m for m in (1, 2, 5, 10) if unit * m >= rough * 0.8)
