@@ -36,7 +36,9 @@ for name, (folder, tests) in json.load(sys.stdin).items():
         import lib
         if os.path.dirname(os.path.dirname(lib.__file__)) != folder:
             os._exit(99)
-        os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
+        code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests])
+        sys.stdout.flush()
+        os._exit(code)
     codes[name] = os.waitstatus_to_exitcode(os.wait()[1])
 print(json.dumps(codes))
 """

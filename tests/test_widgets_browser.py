@@ -51,7 +51,8 @@ class Explorer(NamedTuple):
 
 def numbers_of(fn, values: dict[str, str]) -> list[str]:
     whole = {name for name, kind in fn.__annotations__.items() if kind is int}
-    return list(fn(**{k: int(v) if k in whole else float(v) for k, v in values.items()}).texts.values())
+    plain = {k: v.replace("\u2212", "-") for k, v in values.items()}
+    return list(fn(**{k: int(v) if k in whole else float(v) for k, v in plain.items()}).texts.values())
 
 
 def found() -> Iterator[Explorer]:
