@@ -190,7 +190,9 @@ def show(*, book: str | os.PathLike[str] | None = None) -> None:
     for id in sorted(KINDS):
         ours = authors.get(id)
         line = [_pair(ours, "r_code"), _pair(ours, "r_38"), *_seeds(ours), verdicts.get(id, "not run")]
-        lines.append([id, title(id), str(printed(id, book=book)), *line, _pair(fast.get(id), "r_code")])
+        lines.append(
+            [id, title(id), str(printed(id, book=book)).replace("± ", "±\u00a0"), *line, _pair(fast.get(id), "r_code")]
+        )
         lines[-1] += _seeds(fast.get(id))
     heads = ["cell", "networks", "paper", "code", "eq. 38", "how many", "verdict", "fast sampler", "how many, fast"]
     _show("Table 1, in per cent: means and standard deviations over networks", heads, lines)
@@ -211,7 +213,7 @@ def _pair(networks: Group | None, name: str) -> str:
     if networks is None:
         return "–"
     mean, spread = record.format_number(networks.means[name], 3), record.format_number(networks.spread[name], 2)
-    return f"{mean}\u00a0±\u00a0{spread}" if networks.seeds > 1 else mean
+    return f"{mean} ±\u00a0{spread}" if networks.seeds > 1 else mean
 
 
 def _seeds(networks: Group | None) -> list[str]:
