@@ -254,8 +254,9 @@ def _measures(entry: Row | Erratum, values: Mapping[str, float]) -> list[tuple[s
     paper, reported = (entry.paper, entry.reported) if isinstance(entry, Row) else ({}, ())
     lines = []
     for name, interval in entry.accept.items():
-        mark = "" if name in reported else "inside" if interval.contains(values[name]) else "outside"
-        accepted = "not judged" if name in reported else str(interval)
+        mark, accepted = "inside" if interval.contains(values[name]) else "outside", str(interval)
+        if name in reported and mark == "inside":  # what is not a number stays outside
+            mark, accepted = "", "not judged"
         lines.append((entry.words[name], format_number(values[name]), mark, accepted, str(paper.get(name, "–"))))
     return lines
 

@@ -84,7 +84,7 @@ class Row:
     loose: dict[str, Interval] = dataclasses.field(default_factory=dict)  # weaker intervals, by measure
     errata: tuple[str, ...] = ()
     reason: str = ""  # shown if the verdict is "differs"
-    reported: tuple[str, ...] = ()  # measures that are shown but cannot decide
+    reported: tuple[str, ...] = ()  # measures that only NaN can make fail
     words: dict[str, str] = dataclasses.field(default_factory=dict)  # for readers, by measure and need
 
 

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from lib.analysis import POPULATIONS
 from lib.plotting.style import COLOURS, MARKERS, SERIES, numbers
+from lib.record import format_number
 
 
 def plot_images(x: Any, y: Any, labels: Any, ax: Axes, *, slope: float) -> Axes:
@@ -28,7 +29,7 @@ def plot_images(x: Any, y: Any, labels: Any, ax: Axes, *, slope: float) -> Axes:
     for side in (above, beside):
         side.axis("off")
     ends = np.array([x.min(), x.max()])
-    ax.plot(ends, slope * ends, "--", color=COLOURS["theory"], lw=1.2, label=f"slope {slope:g}".replace("-", "\u2212"))
+    ax.plot(ends, slope * ends, "--", color=COLOURS["theory"], lw=1.2, label=f"slope {format_number(slope)}")
     return ax
 
 

@@ -1,6 +1,7 @@
 """check and summary, in a kernel and without one: what is judged, shown, stored, and refused."""
 
 import html.parser
+import math
 import re
 
 import nbclient
@@ -200,6 +201,9 @@ def test_a_measure_that_is_only_reported_is_not_judged():
     values = {"shared": 0.05, "positive": 0.5}
     markup = display.box_html(parse(text)["F3A"], "reproduced", values, {}, anchor="here", chapter="")
     assert markup.count("inside</span>") == 1 and "<td>not judged</td>" in markup
+    values["shared"] = math.nan
+    markup = display.box_html(parse(text)["F3A"], "differs", values, {}, anchor="here", chapter="")
+    assert "outside</span>" in markup and "not judged" not in markup
     with pytest.raises(LedgerError, match="F3A, reported: no such measure under accept; known: shared, positive"):
         parse(text.replace("[shared]", "[shred]"))
     with pytest.raises(LedgerError, match="F3A, reported: expected a list of measures, got 'shared'"):
