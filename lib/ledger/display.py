@@ -67,7 +67,7 @@ def note(entry: Row | Erratum, verdict: str, conditions: Mapping[str, Any]) -> s
 def origin(conditions: Mapping[str, Any]) -> str:
     """Which result files a value comes from, "" for the page's own run."""
     files = conditions.get("experiment", "")
-    return f"From results/: {files}." if files else ""
+    return f"From results/: {_setting(files)}." if files else ""
 
 
 def why(entry: Row | Erratum, verdict: str, conditions: Mapping[str, Any]) -> list[str]:

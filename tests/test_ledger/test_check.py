@@ -211,9 +211,10 @@ def test_a_measure_that_is_only_reported_is_not_judged():
 
 
 def test_a_box_names_the_result_files_its_value_comes_from(book):
-    entry, stated = load()["eq-7"], {"experiment": "first, second"}
+    entry, stated = load()["eq-7"], {"experiment": ["first", "second"]}
     assert "From results/: first, second." in box("eq-7", {"difference": 0.0}, stated)
     assert display.box_text(entry, "reproduced", {"difference": 0.0}, stated).endswith("From results/: first, second.")
+    assert "From results/: alone." in box("eq-7", {"difference": 0.0}, {"experiment": "alone"})
     assert "From results" not in box("eq-7", {"difference": 0.0}, {"n": 4})
 
 
