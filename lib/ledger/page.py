@@ -188,7 +188,8 @@ def _row_card(row: Row, measured: Measured | None, titles: Mapping[str, str]) ->
     lines = []
     for name, interval in row.accept.items():
         ours = f"**{format_number(measured.values[name])}**, " if measured else ""
-        ours += "not judged" if name in row.reported else f"accepted {interval}"
+        fails = measured is not None and not interval.contains(measured.values[name])
+        ours += "not judged" if name in row.reported and not fails else f"accepted {interval}"
         loose = f" (loose: {row.loose[name]})" if name in row.loose else ""
         paper = f"; paper: {row.paper[name]}" if name in row.paper else ""
         lines.append(f"- {row.words[name]}: {ours}{loose}{paper}")
