@@ -10,7 +10,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.ticker import LogLocator
 from torch import Tensor
 
-from lib.plotting.style import COLOURS, numbers
+from lib.plotting.style import COLOURS, SERIES, numbers
 from lib.saturation import Residuals
 
 INTEGRAL = r"integral $\bar y$"
@@ -120,10 +120,9 @@ def plot_courses(
         paper: What the paper prints.
     """
     samplers, rates = (list(dict.fromkeys(key[k] for key in courses)) for k in (0, 1))
-    looks = (("o", "output"), ("s", "alternative"), ("^", "shared"))
     for (sampler, rate), values in courses.items():
-        marker, colour = looks[samplers.index(sampler)]
-        style = {"color": COLOURS[colour], "marker": marker, "ms": 5, "lw": 1.2, "ls": ("-", "--")[rates.index(rate)]}
+        k = samplers.index(sampler)
+        style = {"color": SERIES[k], "marker": "os^"[k], "ms": 5, "lw": 1.2, "ls": ("-", "--")[rates.index(rate)]}
         ax.loglog(steps, numbers(values), label=f"{sampler}, rate {rate}", **style)
     ax.axhline(paper, color=COLOURS["theory"], lw=0.8, ls=":")
     ax.plot(steps[-1], paper, "D", ms=7, mfc="none", color=COLOURS["theory"], label="paper", clip_on=False)
