@@ -19,7 +19,7 @@ setup: ## make .venv with all that requirements.lock lists
 	@tools/setup.sh
 
 book: setup ## execute every chapter that has changed, then render the site
-	@python -m lib.batch build $(JOBS)
+	@python -m companion.batch build $(JOBS)
 	@python tools/render.py --executed
 	@echo "The book is at _build/html/index.html ($(TOOK))"
 
@@ -52,8 +52,8 @@ lab: setup ## open the chapters in JupyterLab
 	@jupyter lab
 
 run: setup ## execute chapters and rewrite their committed outputs; CHAPTERS="model introduction" for some only
-	@python -m lib.batch refresh $(JOBS) $(CHAPTERS)
-	@python -m lib.ledger --page
+	@python -m companion.batch refresh $(JOBS) $(CHAPTERS)
+	@python -m companion.ledger --page
 	@python tools/picture.py
 
 bench: setup ## compare speed and memory with other implementations

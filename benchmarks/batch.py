@@ -14,12 +14,12 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
 from benchmarks.report import Options, Report, Table, Wish
-from lib.batch.identity import SCHEMA
+from companion.batch.identity import SCHEMA
 
 PARAMETERS = "seed: int = 0\nx: float = 1.0"
 NOTEBOOKS = {
-    "tiny": ["import json", "y = 2 * x + seed", "from lib.record import record", "record('y', y)"],
-    "torch": ["import torch", "y = torch.full((), x + seed)", "from lib.record import record", "record('y', y)"],
+    "tiny": ["import json", "y = 2 * x + seed", "from companion.record import record", "record('y', y)"],
+    "torch": ["import torch", "y = torch.full((), x + seed)", "from companion.record import record", "record('y', y)"],
 }
 WAYS = ("papermill, one after the other", "sweep, 2 workers", "sweep, 2 workers, forked")
 
@@ -75,7 +75,7 @@ def timed(*commands: list[str]) -> float:
 
 def sweep(notebook: Path, out: Path, runs: int, *options: str) -> list[str]:
     """Command of a sweep over seeds."""
-    command = [sys.executable, "-m", "lib.batch", "run", str(notebook), "-g", "seed", f"0:{runs}", "-o", str(out)]
+    command = [sys.executable, "-m", "companion.batch", "run", str(notebook), "-g", "seed", f"0:{runs}", "-o", str(out)]
     return [*command, "--no-progress", *options]
 
 
@@ -116,4 +116,4 @@ def gather(out: Path, records: int) -> float:
         (out / "runs" / key / "run.json").write_text(json.dumps(content, indent=1))
     request = json.loads((out.parent / "two" / "sweep.json").read_text())
     (out / "sweep.json").write_text(json.dumps({**request, "keys": keys}))
-    return timed([sys.executable, "-m", "lib.batch", "gather", str(out)])
+    return timed([sys.executable, "-m", "companion.batch", "gather", str(out)])

@@ -2,7 +2,8 @@
 
 Networks with two or three channels, and sigmoid networks with one on sequences.
 
-Ours are the steps of one call of `lib.training.train`, from the draw of the batch to the new weights; whenever it asks
+Ours are the steps of one call of `lib.training.loop.train`, from the draw of the batch to the new weights; whenever
+it asks
 for its next batch, the clock stops and the other takes a step from the draw of its own batch. The authors' algorithm is
 written plainly: sums over channels one by one, a product with W per step, automatic differentiation, PyTorch's default
 optimiser. That both compute the same loss and gradients from the same 512 sequences, or the same points, is checked in
@@ -20,14 +21,14 @@ from torch import Tensor, nn
 from benchmarks.clock import Times
 from benchmarks.contenders import Disagreement, authors_loss, rectify
 from benchmarks.report import Options, Report, Table, Wish
-from lib.activations import ReLU, Sigmoid
-from lib.losses import BatchLoss
-from lib.networks import Integrator
-from lib.points import UniformPoints
-from lib.proxies import SampledProxy
-from lib.samplers import MonteCarlo
-from lib.tasks import Task
-from lib.training import OPTIMISERS, Training, train
+from lib.model.activations import ReLU, Sigmoid
+from lib.model.network import Integrator
+from lib.model.task import Task
+from lib.training.loop import OPTIMISERS, Training, train
+from lib.training.losses import BatchLoss
+from lib.training.points import UniformPoints
+from lib.training.proxies import SampledProxy
+from lib.training.samplers import MonteCarlo
 
 DECAYS = {"relu": (0.995, 0.993, 0.992), "sigmoid": (0.8, 0.75, 0.75), "gentle": (0.8, 0.77, 0.75)}
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {

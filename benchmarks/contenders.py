@@ -14,9 +14,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from lib.losses import BatchLoss
-from lib.networks import Integrator
-from lib.tasks import Task
+from lib.model.network import Integrator
+from lib.model.task import Task
+from lib.training.losses import BatchLoss
 
 
 class Contender:

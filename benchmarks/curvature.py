@@ -12,10 +12,10 @@ from torch import Tensor
 from benchmarks.clock import interleaved
 from benchmarks.growth import MEGABYTE, peak_memory
 from benchmarks.report import Options, Report, Table, Wish
-from lib.codes import random_codes
-from lib.relu.hessian import largest_eigenvalue, product, spectrum
-from lib.relu.null_start import descend_from_null
-from lib.relu.two_point import loss
+from lib.model.codes import random_codes
+from lib.theory.relu.hessian import largest_eigenvalue, product, spectrum
+from lib.theory.relu.null_start import descend_from_null
+from lib.theory.relu.two_point import loss
 
 DECAY, SCALE = 0.995, 1.0
 At = tuple[Tensor, Tensor, float, float]

@@ -12,8 +12,8 @@ from torch import Tensor
 from benchmarks.clock import interleaved
 from benchmarks.contenders import Disagreement
 from benchmarks.report import Options, Report, Table, Wish
-from lib.linear.loss import averaged_loss, gradient
-from lib.tasks import Task
+from lib.model.task import Task
+from lib.theory.linear.loss import averaged_loss, gradient
 
 
 def by_autograd(W: Tensor, encoders: Tensor, decoders: Tensor, task: Task) -> Tensor:

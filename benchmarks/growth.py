@@ -109,7 +109,7 @@ def draw(
     """Measured points, and lines through the first of them as the products and the buffers grow."""
     import matplotlib.pyplot as plt  # only here: the memory of the imports is measured too
 
-    from lib.plotting import COLOURS, new_axes, use_style
+    from lib.figures import COLOURS, new_axes, use_style
 
     use_style()
     figure, axes = new_axes(len(all_sweeps), width=3.2, height=3.0)

@@ -17,7 +17,7 @@ import torch
 from benchmarks.contenders import network
 from benchmarks.growth import MEGABYTE, ROOT, peak_memory
 from benchmarks.report import Options, Report, Table, Wish
-from lib.signals import bursts
+from lib.model.signals import bursts
 
 
 class Simulation(NamedTuple):

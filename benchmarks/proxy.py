@@ -6,12 +6,12 @@ import torch
 
 from benchmarks.clock import interleaved
 from benchmarks.report import Options, Report, Table, Wish
-from lib.codes import random_codes
-from lib.losses import TwoPointProxy
-from lib.networks import Integrator
-from lib.relu.descent import descend
-from lib.relu.null_start import descend_from_null
-from lib.tasks import Task
+from lib.model.codes import random_codes
+from lib.model.network import Integrator
+from lib.model.task import Task
+from lib.theory.relu.descent import descend
+from lib.theory.relu.null_start import descend_from_null
+from lib.training.losses import TwoPointProxy
 
 SCALES = {0.05: 4e-4, 0.1: 1e-3, 0.3: 1e-2, 0.6: 3e-2, 1.0: 0.1, 2.0: 0.1, 4.0: 0.1, 10.0: 0.1, 20.0: 0.1}  # s: lr
 DECAY, LR, STEPS = 0.995, 1e-3, 10

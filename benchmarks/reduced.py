@@ -11,11 +11,11 @@ from torch import Tensor
 
 from benchmarks.clock import interleaved
 from benchmarks.report import Cell, Options, Report, Table, Wish
-from lib.codes import Codes, random_codes
-from lib.linear.descent import descend
-from lib.linear.loss import averaged_loss
-from lib.linear.reduced import reduce
-from lib.tasks import Task
+from lib.model.codes import Codes, random_codes
+from lib.model.task import Task
+from lib.theory.linear.descent import descend
+from lib.theory.linear.loss import averaged_loss
+from lib.theory.linear.reduced import reduce
 
 TASK = Task(0.995, 1.0, T=3)
 LR = 0.1

@@ -15,14 +15,14 @@ from torch import Tensor
 from benchmarks.clock import interleaved
 from benchmarks.contenders import Disagreement
 from benchmarks.report import Options, Report, Table, Wish
-from lib.activations import Sigmoid
-from lib.analysis import relative_error
-from lib.networks import Integrator
-from lib.points import UniformPoints, points
-from lib.proxies import SampledProxy
-from lib.signals import bursts
-from lib.tasks import Task
-from lib.training import Training, train
+from lib.analysis.representation import relative_error
+from lib.model.activations import Sigmoid
+from lib.model.network import Integrator
+from lib.model.signals import bursts
+from lib.model.task import Task
+from lib.training.loop import Training, train
+from lib.training.points import UniformPoints, points
+from lib.training.proxies import SampledProxy
 
 LR = 5e-4
 GOAL = Task(0.8)
@@ -35,7 +35,7 @@ class Learner:
         network: Copied.
         draw: Points of each step.
         skeleton: Whether few points may stand for all.
-        fused: Whether Adam makes one pass over memory, as in `lib.training`.
+        fused: Whether Adam makes one pass over memory, as in `lib.training.loop`.
     """
 
     def __init__(self, network: Integrator, draw: UniformPoints, *, skeleton: bool, fused: bool):

@@ -13,10 +13,10 @@ import torch
 
 from benchmarks.clock import interleaved
 from benchmarks.report import Options, Report, Table, Wish
-from lib.codes import random_codes
-from lib.linear.curvature import rank_one_spectrum
-from lib.linear.manifolds import Manifolds
-from lib.linear.reduced import Reduced, reduce
+from lib.model.codes import random_codes
+from lib.theory.linear.curvature import rank_one_spectrum
+from lib.theory.linear.manifolds import Manifolds
+from lib.theory.linear.reduced import Reduced, reduce
 
 PAIRS = [(1, 1, 0.1), (1, 0.3, 0.1), (1, 1, 0.1), (0.3, 1, 0.1), (1, 1, 0), (1, 1, 0.8), (0.5, 2, 0.1), (2, 0.5, 0.1)]
 DECAY, T = 0.995, 3

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from benchmarks.clock import interleaved
 from benchmarks.contenders import authors_loss
 from benchmarks.report import Options, Report, Table, Wish
-from lib.losses import BatchLoss, batch_loss, channel_weights
-from lib.networks import Integrator
-from lib.samplers import sampler
-from lib.tasks import Task
+from lib.model.network import Integrator
+from lib.model.task import Task
+from lib.training.losses import BatchLoss, batch_loss, channel_weights
+from lib.training.samplers import sampler
 
 LR = 0.5
 DECAY, T = 0.995, 3

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lib.activations import Activation, Linear, ReLU, Sigmoid
-from lib.networks import Integrator
+from lib.model.activations import Activation, Linear, ReLU, Sigmoid
+from lib.model.network import Integrator
 
 
 def rectifier(currents: Tensor) -> Tensor:

@@ -6,8 +6,8 @@ import torch
 from equations import randn
 from torch import Tensor
 
-from lib.linear.spectrum import realise
-from lib.tasks import Task
+from lib.model.task import Task
+from lib.theory.linear.spectrum import realise
 
 
 class Network(NamedTuple):

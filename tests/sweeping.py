@@ -15,13 +15,13 @@ import nbformat
 import psutil
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from lib.batch.kernels import descendants, running
-from lib.batch.store import read_record
+from companion.batch.kernels import descendants, running
+from companion.batch.store import read_record
 
 PARAMETERS = (
     "seed: int = 0\nx: float = 1.0  # a number\nname: str = 'a'\nscales: list[float] = [1.0]\nflag: bool = True\n"
 )
-RECORD = "from lib.record import record\nrecord('double', 2 * x + seed)"
+RECORD = "from companion.record import record\nrecord('double', 2 * x + seed)"
 PATIENCE = 180  # seconds until a test gives up waiting; a busy machine is no failure
 
 
@@ -45,8 +45,10 @@ def _listen() -> None:
 
 
 def command(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
-    """Start `python -m lib.batch ARGUMENTS`, listening to interrupts: a job in a shell's background ignores them."""
-    line = [sys.executable, "-m", "lib.batch", *map(str, arguments)]
+    """Start `python -m companion.batch ARGUMENTS`, listening to interrupts: a job in a shell's background ignores
+    them.
+    """
+    line = [sys.executable, "-m", "companion.batch", *map(str, arguments)]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as error:
         process = subprocess.Popen(line, stdout=out, stderr=error, preexec_fn=_listen, **options)
         said[process.pid] = [os.fdopen(os.dup(file.fileno())) for file in (out, error)]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.func import grad, vmap
 
-from lib.activations import ACTIVATIONS, Linear, ReLU, Sigmoid, activation
+from lib.model.activations import ACTIVATIONS, Linear, ReLU, Sigmoid, activation
 
 FEW = settings(deadline=None, derandomize=True, max_examples=20)
 ALL = [Linear(), ReLU(), Sigmoid(), Sigmoid(3.0, torch.tensor([0.0, -1.0, 0.5, 2.0], dtype=torch.float64))]

@@ -9,7 +9,7 @@ from equations import randn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.analysis import (
+from lib.analysis.representation import (
     POPULATIONS,
     HalfLines,
     chance_ratio,
@@ -24,7 +24,7 @@ from lib.analysis import (
     relative_error,
     singular_values,
 )
-from lib.networks import Integrator
+from lib.model.network import Integrator
 
 FEW = settings(deadline=None, derandomize=True, max_examples=25)
 

@@ -1,10 +1,10 @@
-"""lib.artifacts: nothing is written by hand, and in a sweep everything goes to the folder of the run."""
+"""companion.artifacts: nothing is written by hand, and in a sweep everything goes to the folder of the run."""
 
 import numpy as np
 import pytest
 import torch
 
-from lib.artifacts import checkpoint, keep_arrays, run_folder
+from companion.artifacts import checkpoint, keep_arrays, run_folder
 
 
 def test_by_hand_nothing_is_written(monkeypatch, tmp_path):

@@ -1,4 +1,4 @@
-"""lib.batch: runs of small notebooks that need no torch, in folders of their own."""
+"""companion.batch: runs of small notebooks that need no torch, in folders of their own."""
 
 import json
 import os
@@ -15,13 +15,13 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from sweeping import of_others
 
-from lib.batch import ExecutionError, build, execute, refresh
-from lib.batch.__main__ import main, read_values
-from lib.batch.chapters import chapters, key, merged, select
-from lib.batch.kernels import THREAD_VARIABLES, cpu_count, descendants, running
-from lib.batch.normal import normalised
-from lib.batch.pool import Run, run_all
-from lib.notebooks import RECORD_MIME
+from companion.batch import ExecutionError, build, execute, refresh
+from companion.batch.__main__ import main, read_values
+from companion.batch.chapters import chapters, key, merged, select
+from companion.batch.kernels import THREAD_VARIABLES, cpu_count, descendants, running
+from companion.batch.normal import normalised
+from companion.batch.pool import Run, run_all
+from companion.notebooks import RECORD_MIME
 
 PARAMETERS = "n: int = 3  # neurons\nname: str = 'a'\n"
 
@@ -227,7 +227,7 @@ def test_a_key_does_not_change_with_prose_or_pictures_or_other_chapters(tmp_path
 
 def test_a_chapter_that_reads_records_depends_on_those_of_others(tmp_path):
     plain, reader, _ = chapters(
-        book(tmp_path, a="from lib.ledger import check", b="from lib.ledger import score", c="1")
+        book(tmp_path, a="from companion.ledger import check", b="from companion.ledger import score", c="1")
     )
     before = key(plain, tmp_path), key(reader, tmp_path)
     record(tmp_path, "c", 1.0)
@@ -363,7 +363,7 @@ def test_a_run_does_not_replace_its_notebook(tmp_path, capsys):
     assert "would replace the notebook" in capsys.readouterr().err
 
 
-BUILD = "import sys; from pathlib import Path; from lib.batch import build; build(root=Path(sys.argv[1]))"
+BUILD = "import sys; from pathlib import Path; from companion.batch import build; build(root=Path(sys.argv[1]))"
 
 
 @pytest.fixture
@@ -388,7 +388,7 @@ def test_nothing_survives_a_stopped_command(tmp_path, what, ending):
     )
     root = book(tmp_path, a=code)
     command: dict[str, list[Any]] = {
-        "run": ["-m", "lib.batch", "run", root / "book" / "a.ipynb", "-o", root / "out.ipynb"],
+        "run": ["-m", "companion.batch", "run", root / "book" / "a.ipynb", "-o", root / "out.ipynb"],
         "build": ["-c", BUILD, root],
     }
     process = subprocess.Popen([sys.executable, *command[what]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -1,4 +1,6 @@
-"""lib.batch on Dask, with real processes that are killed: nothing is lost, nothing is half there, nobody is left."""
+"""companion.batch on Dask, with real processes that are killed: nothing is lost, nothing is half there, nobody is
+left.
+"""
 
 import os
 import shutil
@@ -12,8 +14,8 @@ import pandas as pd
 import pytest
 from sweeping import PATIENCE, RECORD, check_folder, command, ended, notebook, of_others, pause, paused, wait_until
 
-from lib.batch import EngineError, cluster, gather, plan, run
-from lib.batch.kernels import descendants, end, running
+from companion.batch import EngineError, cluster, gather, plan, run
+from companion.batch.kernels import descendants, end, running
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 root_only = pytest.mark.skipif(
@@ -140,7 +142,7 @@ def others(tmp_path):
 
 def test_a_cluster_of_others_gives_the_serial_table_and_may_die(tmp_path, others):
     file, scheduler = others
-    code = "import random\nrandom.seed(seed)\nfrom lib.record import record\nrecord('y', random.gauss() / 3)"
+    code = "import random\nrandom.seed(seed)\nfrom companion.record import record\nrecord('y', random.gauss() / 3)"
     pipe = tmp_path / "pipe"
     source = notebook(tmp_path / "a.ipynb", pause(pipe, "name == 'b'"), code)
     grid = {"seed": range(4)}
@@ -172,7 +174,7 @@ def test_a_full_disk_is_told_and_leaves_whole_runs_only(tmp_path):
     code = "from IPython.display import display\ndisplay({'text/plain': 'x' * (1_000_000 * (seed == 1))}, raw=True)"
     source, disk = notebook(tmp_path / "a.ipynb", code, RECORD), tmp_path / "disk"
     disk.mkdir()
-    line = f"{sys.executable} -m lib.batch run {source} -g seed 0:3 -o {disk}/out --engine serial --no-progress"
+    line = f"{sys.executable} -m companion.batch run {source} -g seed 0:3 -o {disk}/out --engine serial --no-progress"
     script = f"mount -t tmpfs -o size=512k tmpfs {disk} && ({line}; code=$?; cp -r {disk}/out {tmp_path}; exit $code)"
     done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=PATIENCE)
     if "unshare" in done.stderr or "mount:" in done.stderr:
@@ -187,7 +189,9 @@ def test_a_full_disk_is_told_and_leaves_whole_runs_only(tmp_path):
 def test_kernels_need_no_ports(tmp_path):
     """In a network of its own with 12 ports, where 6 kernels with 5 ports each would fall out."""
     source, out = notebook(tmp_path / "a.ipynb"), tmp_path / "out"
-    line = f"{sys.executable} -m lib.batch run {source} -g seed 0:6 -o {out} -w 6 --engine processes --no-progress"
+    line = (
+        f"{sys.executable} -m companion.batch run {source} -g seed 0:6 -o {out} -w 6 --engine processes --no-progress"
+    )
     script = f"ip link set lo up && sysctl -qw net.ipv4.ip_local_port_range='50000 50011' && {line}"
     done = subprocess.run(["unshare", "-n", "sh", "-c", script], capture_output=True, text=True, timeout=PATIENCE)
     if done.returncode == 127 or "unshare" in done.stderr or "sysctl:" in done.stderr:

@@ -1,4 +1,4 @@
-"""python -m lib.batch: what it accepts, what it says, and its exit status."""
+"""python -m companion.batch: what it accepts, what it says, and its exit status."""
 
 import json
 import shutil
@@ -7,10 +7,10 @@ import signal
 import pytest
 from sweeping import RECORD, notebook
 
-from lib.batch import plan, run, store
-from lib.batch.__main__ import main
-from lib.batch.commands import duration
-from lib.batch.store import Progress
+from companion.batch import plan, run, store
+from companion.batch.__main__ import main
+from companion.batch.commands import duration
+from companion.batch.store import Progress
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_a_sweep_from_plan_to_table(call, tmp_path):
 def test_one_run_from_a_file(call, tmp_path):
     source, out = notebook(tmp_path / "a.ipynb", RECORD + "\nassert seed != 1"), tmp_path / "out"
     status, shown, _ = call("run", source, "-g", "seed", "0:2", "-o", out, "--prepare")
-    assert status == 0 and "2 files, each for `python -m lib.batch exec`" in shown
+    assert status == 0 and "2 files, each for `python -m companion.batch exec`" in shown
     assert sorted(p.name for p in (out / "specs").iterdir()) == ["1.json", "2.json"] and not store.keys(out)
     status, shown, _ = call("exec", out / "specs" / "1.json")
     assert status == 0 and shown.strip() == str(out / "runs" / store.keys(out)[0])
@@ -103,7 +103,9 @@ def test_wrong_use_starts_nothing(call, tmp_path, monkeypatch, arguments, messag
 
 
 def test_what_is_not_there_is_said(call, tmp_path):
-    assert call("run", tmp_path / "no.ipynb", "-g", "seed", "0:2")[2].startswith("lib.batch: there is no notebook")
+    assert call("run", tmp_path / "no.ipynb", "-g", "seed", "0:2")[2].startswith(
+        "companion.batch: there is no notebook"
+    )
     for command in ("status", "gather", "clean"):
         status, _, error = call(command, tmp_path / "no")
         assert status == 2 and f"there is no sweep in {tmp_path / 'no'}" in error

@@ -1,4 +1,4 @@
-"""lib.batch.files and results: sweep files, and what they leave for the book and the ledger."""
+"""companion.batch.files and results: sweep files, and what they leave for the book and the ledger."""
 
 import hashlib
 import json
@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from sweeping import notebook
 
-from lib.batch import read_table
-from lib.batch.__main__ import main
-from lib.batch.files import read
-from lib.batch.results import write
-from lib.ledger import verdicts
-from lib.ledger.rows import load
+from companion.batch import read_table
+from companion.batch.__main__ import main
+from companion.batch.files import read
+from companion.batch.results import write
+from companion.ledger import verdicts
+from companion.ledger.rows import load
 
 ROOT = Path(__file__).parents[1]
 PARAMETERS = "n: int = 1000\nseed: int = 0\nscales: list[float] = [2.0]\n"
 CODE = (
-    "from lib.artifacts import keep_arrays\nfrom lib.record import record\nimport numpy as np\n"
+    "from companion.artifacts import keep_arrays\nfrom companion.record import record\nimport numpy as np\n"
     "record('F4A', {'median_r2': 0.99 + 0.001 * seed})\nrecord('other', seed / 3)\n"
     "keep_arrays(a=np.full(3, seed), ragged=np.zeros(seed))\n"
 )

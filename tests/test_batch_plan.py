@@ -1,12 +1,12 @@
-"""lib.batch.plan and identity: what is refused before anything starts, and which runs are the same run."""
+"""companion.batch.plan and identity: what is refused before anything starts, and which runs are the same run."""
 
 import nbformat
 import pytest
 from sweeping import PARAMETERS, RECORD, notebook
 
-from lib.batch import identity, plan
-from lib.batch.plan import find, points, read_grid, read_values
-from lib.notebooks import NotebookError
+from companion.batch import identity, plan
+from companion.batch.plan import find, points, read_grid, read_values
+from companion.notebooks import NotebookError
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_only_what_a_notebook_uses_of_lib_counts(tmp_path):
 def test_every_module_that_a_real_chapter_uses_is_found():
     sources = identity.code_cells(find("nonlinear/representation"))
     names = {path.stem for path in identity.modules(sources)}
-    assert {"training", "unrolled", "samplers", "record", "notebooks", "checks"} <= names
+    assert {"loop", "bptt", "samplers", "record", "notebooks", "checks"} <= names
     assert not {"build", "rows", "plotting"} & names  # do not change a value
 
 

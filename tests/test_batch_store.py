@@ -1,4 +1,4 @@
-"""lib.batch.store: a run is there as a whole or not at all."""
+"""companion.batch.store: a run is there as a whole or not at all."""
 
 import errno
 import json
@@ -11,9 +11,9 @@ import time
 import pytest
 from sweeping import wait_until
 
-from lib.batch import store
-from lib.batch.identity import SCHEMA
-from lib.batch.store import (
+from companion.batch import store
+from companion.batch.identity import SCHEMA
+from companion.batch.store import (
     Alive,
     DamagedRecord,
     Progress,

@@ -1,4 +1,4 @@
-"""lib.batch.sweep, work and table: runs without a cluster, one after the other or in processes."""
+"""companion.batch.sweep, work and table: runs without a cluster, one after the other or in processes."""
 
 import json
 import math
@@ -7,15 +7,15 @@ import nbformat
 import pytest
 from sweeping import PARAMETERS, RECORD, check_folder, notebook
 
-from lib.batch import gather, plan, read_table, run, sweep, work
-from lib.batch.kernels import THREAD_VARIABLES
-from lib.batch.store import finished, keys
-from lib.batch.table import table, write_table
-from lib.batch.work import Unfit, flat, run_one
-from lib.record import encode
+from companion.batch import gather, plan, read_table, run, sweep, work
+from companion.batch.kernels import THREAD_VARIABLES
+from companion.batch.store import finished, keys
+from companion.batch.table import table, write_table
+from companion.batch.work import Unfit, flat, run_one
+from companion.record import encode
 
 VALUES = """
-from lib.record import record
+from companion.record import record
 record('nan', float('nan'))
 record('infinity', {'a': float('-inf'), 'b': 1})
 record('text', 'it\\'s {odd}, "quoted"')
@@ -130,7 +130,7 @@ def test_columns_have_one_meaning(names, message):
 
 
 def test_a_record_with_a_parameters_name_is_an_error_of_the_run(tmp_path):
-    source = notebook(tmp_path / "a.ipynb", "from lib.record import record\nrecord('x', 1)")
+    source = notebook(tmp_path / "a.ipynb", "from companion.record import record\nrecord('x', 1)")
     (record,) = serial(source, tmp_path / "out", None).failed
     assert "a parameter's name" in record["message"]
 
@@ -185,7 +185,7 @@ def test_options_that_make_no_sense(tmp_path, options, message):
 
 def test_processes_share_the_processors_and_a_time_limit_holds(tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "cpu_count", lambda: 4)
-    code = "import os, json\nfrom lib.record import record\nwhile seed == 1: pass\n"
+    code = "import os, json\nfrom companion.record import record\nwhile seed == 1: pass\n"
     code += f"record('threads', ' '.join(os.environ[v] for v in {THREAD_VARIABLES}))"
     source, out = notebook(tmp_path / "a.ipynb", code), tmp_path / "out"
     planned = plan(source, grid={"seed": range(2)}, out=out)
@@ -217,9 +217,9 @@ def test_a_worker_that_does_not_fit_is_refused(tmp_path):
 
 def test_arrays_and_checkpoints_of_a_run(tmp_path):
     code = (
-        "from lib.artifacts import checkpoint, keep_arrays, run_folder\nimport numpy as np\n"
+        "from companion.artifacts import checkpoint, keep_arrays, run_folder\nimport numpy as np\n"
         "seen = checkpoint().exists()\ncheckpoint().touch()\nkeep_arrays(a=np.arange(3.0))\n"
-        "assert seen, 'first time'\nfrom lib.record import record\nrecord('seen', seen)"
+        "assert seen, 'first time'\nfrom companion.record import record\nrecord('seen', seen)"
     )
     source, out = notebook(tmp_path / "a.ipynb", code), tmp_path / "out"
     (record,) = serial(source, out, None).failed

@@ -1,4 +1,4 @@
-"""lib.batch.zygote: copied kernels compute what fresh ones do, and end like them."""
+"""companion.batch.zygote: copied kernels compute what fresh ones do, and end like them."""
 
 import os
 import sys
@@ -6,9 +6,9 @@ import sys
 import pytest
 from sweeping import check_folder, command, ended, notebook, pause, paused, wait_until
 
-from lib.batch import plan, run
-from lib.batch.kernels import descendants, running
-from lib.batch.zygote import imported, zygote
+from companion.batch import plan, run
+from companion.batch.kernels import descendants, running
+from companion.batch.zygote import imported, zygote
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
 NUMBERS = """
@@ -17,7 +17,7 @@ import sys
 import numpy as np
 import torch
 import matplotlib
-from lib.record import record
+from companion.record import record
 g = torch.Generator().manual_seed(seed)
 x = torch.randn(50, 50, generator=g, requires_grad=True)
 (x @ x).sum().backward()
@@ -25,14 +25,14 @@ record('gradient', x.grad.norm())
 record('threads', torch.get_num_threads())
 record('free', {'numpy': np.random.rand(), 'random': random.random()})
 record('torch', torch.rand(()))
-record('place', ' '.join([str('lib.batch' in sys.modules), __import__('os').getcwd(), matplotlib.get_backend()]))
+record('place', ' '.join([str('companion.batch' in sys.modules), __import__('os').getcwd(), matplotlib.get_backend()]))
 """
 
 
 @pytest.fixture(autouse=True)
 def end_zygotes():
     yield
-    from lib.batch.zygote import _zygotes
+    from companion.batch.zygote import _zygotes
 
     for one in _zygotes.values():
         one.close()

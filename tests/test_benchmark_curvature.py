@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import curvature
 from benchmarks.__main__ import main
-from lib.relu.hessian import largest_eigenvalue
+from lib.theory.relu.hessian import largest_eigenvalue
 
 
 def test_three_ways_agree():

@@ -12,11 +12,11 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from lib import notebooks
-from lib.batch.chapters import chapters, code_cells
-from lib.batch.normal import normalised
-from lib.ledger.typed import CALLS, measured, names
-from lib.notebooks import RECORD_MIME, parameters
+from companion import notebooks
+from companion.batch.chapters import chapters, code_cells
+from companion.batch.normal import normalised
+from companion.ledger.typed import CALLS, measured, names
+from companion.notebooks import RECORD_MIME, parameters
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
 NOTEBOOKS = notebooks.chapters(BOOK)

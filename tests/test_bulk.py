@@ -6,7 +6,7 @@ import pytest
 import torch
 from equations import randn
 
-from lib.bulk import CRITICAL, even_share, rectified_product
+from lib.theory.mean_field import CRITICAL, even_share, rectified_product
 
 
 @pytest.mark.parametrize("c", [-1.0, -0.6, 0.0, 0.3, 1.0])

@@ -8,7 +8,7 @@ from equations import randn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.capacity import collapse, crossing, next_channels, one_step_error, one_step_neurons, power_law
+from lib.analysis.scaling import collapse, crossing, next_channels, one_step_error, one_step_neurons, power_law
 
 
 @settings(max_examples=30, deadline=None)

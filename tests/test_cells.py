@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from lib.cells import CELLS, cell
-from lib.ledger import load
+from companion.cells import CELLS, cell
+from companion.ledger import load
 
 NAMES = {1: "single", 2: "two", 3: "three", 5: "five"}
 

@@ -7,8 +7,8 @@ import torch
 from equations import randn
 from scipy import stats
 
-from lib.analysis import current_ratios
-from lib.chance import code_from_rms, expected, sampled
+from lib.analysis.null_models import code_from_rms, expected, sampled
+from lib.analysis.representation import current_ratios
 
 CHANNELS = [1, 2, 3, 5]
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 from equations import PAIRS, randn, random_network
 
-from lib.activations import Sigmoid
-from lib.losses import TwoPointProxy
-from lib.networks import Integrator
-from lib.points import points
-from lib.proxies import SampledProxy
-from lib.signals import white_noise
-from lib.tasks import Task
-from lib.training import Training, train
+from lib.model.activations import Sigmoid
+from lib.model.network import Integrator
+from lib.model.signals import white_noise
+from lib.model.task import Task
+from lib.training.loop import Training, train
+from lib.training.losses import TwoPointProxy
+from lib.training.points import points
+from lib.training.proxies import SampledProxy
 
 DECAYS = [0.8, 0.77, 0.75, 0.76, 0.79]
 KINDS = pytest.mark.parametrize("sampler", ["monte-carlo", "sobol"])

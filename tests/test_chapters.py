@@ -2,8 +2,8 @@
 
 import pytest
 
-from lib.batch import execute
-from lib.notebooks import chapters, parameters, records
+from companion.batch import execute
+from companion.notebooks import chapters, parameters, records
 
 TOY = {"n": 60, "n_steps": 40, "seeds": 1, "batch": 32}
 CHAPTERS = chapters()

@@ -16,13 +16,13 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from lib.activations import Sigmoid
-from lib.checkpoints import FORMAT, write_atomically
-from lib.losses import BatchLoss
-from lib.networks import Integrator
-from lib.samplers import sampler
-from lib.tasks import Task
-from lib.training import Training, train
+from lib.model.activations import Sigmoid
+from lib.model.network import Integrator
+from lib.model.task import Task
+from lib.training.checkpoints import FORMAT, write_atomically
+from lib.training.loop import Training, train
+from lib.training.losses import BatchLoss
+from lib.training.samplers import sampler
 
 N_STEPS = 12
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from integrators import randn
 
-from lib.clamping import chance_overlap, clamped, clamped_spectrum
-from lib.dale import DaleLaw, modes, one_sign_share, type_match_share
+from lib.theory.dale import chance_overlap, clamped, clamped_spectrum
+from lib.training.dale import DaleLaw, modes, one_sign_share, type_match_share
 
 
 def test_clamping_is_what_the_constraint_does(rng):

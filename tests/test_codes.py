@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.codes import SUPPORTS, channel_supports, random_codes, supports
+from lib.model.codes import SUPPORTS, channel_supports, random_codes, supports
 
 FEW = settings(deadline=None, derandomize=True, max_examples=30)
 

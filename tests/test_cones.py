@@ -4,10 +4,10 @@ import pytest
 import torch
 from equations import randn, random_network
 
-from lib import unrolled
-from lib.cones import Cones
-from lib.networks import Integrator
-from lib.unrolled import CONES_BATCH, Workspace, unroll
+from lib.fast import bptt
+from lib.fast.bptt import CONES_BATCH, Workspace, unroll
+from lib.fast.cones import Cones
+from lib.model.network import Integrator
 
 lengths = pytest.mark.parametrize("T", [3, 4, 5, 10])
 
@@ -15,7 +15,7 @@ lengths = pytest.mark.parametrize("T", [3, 4, 5, 10])
 @pytest.fixture(autouse=True)
 def small_networks(monkeypatch):
     """Let `unroll` use cones for networks of any size."""
-    monkeypatch.setattr(unrolled, "CONES_PRODUCT", 0)
+    monkeypatch.setattr(bptt, "CONES_PRODUCT", 0)
 
 
 def only_W(n, rng):
@@ -53,8 +53,8 @@ def check(network, x, tolerance=1e-12):
     assert_near(y, reference, tolerance)
     assert_near(ours, gradient(reference, network), tolerance)
     steps, space = x.transpose(0, 1).contiguous(), Workspace()
-    line = unrolled._line(network, steps[0], space)
-    plain = unrolled._Unrolled.apply(
+    line = bptt._line(network, steps[0], space)
+    plain = bptt._Unrolled.apply(
         network.W, network.encoders, network.decoders, steps, network.activation, space, line, False
     ).transpose(0, 1)  # type: ignore[union-attr]
     assert_near(ours, gradient(plain, network), tolerance)
@@ -197,8 +197,8 @@ def test_what_is_not_finite_stays_so(rng):
 )
 def test_when_cones_are_used(case, rng, monkeypatch):
     calls = []
-    monkeypatch.setattr(unrolled, "Cones", type("Spy", (), {"apply": lambda *a: calls.append(a) or Cones.apply(*a)}))
-    monkeypatch.setattr(unrolled, "CONES_PRODUCT", CONES_BATCH * 5**2 + (case == "narrow"))
+    monkeypatch.setattr(bptt, "Cones", type("Spy", (), {"apply": lambda *a: calls.append(a) or Cones.apply(*a)}))
+    monkeypatch.setattr(bptt, "CONES_PRODUCT", CONES_BATCH * 5**2 + (case == "narrow"))
     B, T, D = CONES_BATCH - (case == "small"), 3 - (case == "short"), 1 + (case == "channels")
     trained = ("W", case) if case in ("encoders", "decoders") else ("W",)
     network = random_network(5, D, "linear" if case == "activation" else "relu", rng, trained)

@@ -4,17 +4,17 @@ import pytest
 import torch
 from equations import randn
 
-from lib.activations import Sigmoid
-from lib.analysis import relative_error
-from lib.constructions import (
+from lib.analysis.representation import relative_error
+from lib.model.activations import Sigmoid
+from lib.model.signals import bursts
+from lib.model.task import Task
+from lib.theory.constructions import (
     balanced_classes,
     balanced_factors,
     least_neurons,
     rectified_integrator,
     smooth_integrator,
 )
-from lib.signals import bursts
-from lib.tasks import Task
 
 
 def error(network, task, rng):

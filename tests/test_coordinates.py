@@ -5,8 +5,8 @@ import pytest
 import torch
 from equations import PAIRS, randn
 
-from lib.analysis import current_ratios
-from lib.coordinates import (
+from lib.analysis.representation import current_ratios
+from lib.analysis.subspaces import (
     compare_states,
     coordinates,
     explained,

@@ -4,14 +4,14 @@ import pytest
 import torch
 from equations import randn
 
-from lib import crosses
-from lib.activations import ReLU, Sigmoid
-from lib.crosses import MISFIT, Cross, Crosses, may_have_cross
-from lib.networks import Integrator
-from lib.points import points
-from lib.proxies import SampledProxy
-from lib.tasks import Task
-from lib.training import Training, train
+from lib.fast import crosses
+from lib.fast.crosses import MISFIT, Cross, Crosses, may_have_cross
+from lib.model.activations import ReLU, Sigmoid
+from lib.model.network import Integrator
+from lib.model.task import Task
+from lib.training.loop import Training, train
+from lib.training.points import points
+from lib.training.proxies import SampledProxy
 
 Z = 5.1
 GENTLE = Sigmoid(5.0, 0.0)

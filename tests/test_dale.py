@@ -4,7 +4,10 @@ import pytest
 import torch
 from equations import randn
 
-from lib.dale import (
+from lib.model.network import Integrator
+from lib.model.signals import white_noise
+from lib.model.task import Task
+from lib.training.dale import (
     DaleLaw,
     decoder_overlaps,
     decoder_projections,
@@ -13,12 +16,9 @@ from lib.dale import (
     positive_shares,
     type_match_share,
 )
-from lib.losses import BatchLoss
-from lib.networks import Integrator
-from lib.samplers import sampler
-from lib.signals import white_noise
-from lib.tasks import Task
-from lib.training import Training, train
+from lib.training.loop import Training, train
+from lib.training.losses import BatchLoss
+from lib.training.samplers import sampler
 
 
 def test_wrong_signs_become_zero(rng):

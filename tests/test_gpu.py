@@ -10,7 +10,11 @@ from equations import PAIRS, randn, random_network
 from test_devices import CASES, TASK, B, N, T, Things, tensors
 from torch import Tensor
 
-from lib import analysis, losses, networks, plotting, recipes, samplers, training
+from lib import figures as plotting
+from lib.analysis import representation as analysis
+from lib.model import network as networks
+from lib.training import loop as training
+from lib.training import losses, recipes, samplers
 
 names = pytest.mark.parametrize("name", sorted(PAIRS))
 channels = pytest.mark.parametrize("D", [1, 2])

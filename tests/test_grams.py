@@ -4,13 +4,13 @@ import pytest
 import torch
 from equations import randn, random_network
 
-from lib import grams
-from lib.activations import ReLU, Sigmoid
-from lib.grams import OnGram, gram, worth_gram
-from lib.losses import proxy_loss
-from lib.networks import Integrator
-from lib.proxies import SampledProxy
-from lib.tasks import Task
+from lib.fast import moments
+from lib.fast.moments import OnGram, gram, worth_gram
+from lib.model.activations import ReLU, Sigmoid
+from lib.model.network import Integrator
+from lib.model.task import Task
+from lib.training.losses import proxy_loss
+from lib.training.proxies import SampledProxy
 
 DECAYS, SCALES = [0.8, 0.77, 0.75, 0.76, 0.79], [1.0, 2.0, 0.5, 3.0, 1.5]
 
@@ -60,7 +60,7 @@ def test_few_digits_are_lost_near_an_integrator(rng):
 
 
 def test_where_it_is_used(rng):
-    net = random_network(grams.FEWEST, 3, "relu", rng)
+    net = random_network(moments.FEWEST, 3, "relu", rng)
     assert worth_gram(net, 2 * net.n)
     assert not worth_gram(net, 2 * net.n - 1)
     assert not worth_gram(random_network(50, 3, "relu", rng), 4096)
@@ -69,7 +69,7 @@ def test_where_it_is_used(rng):
 
 
 def test_backward_gives_its_gradient_away(rng):
-    net, z = random_network(grams.FEWEST, 3, "relu", rng), randn(500, 3, rng=rng)
+    net, z = random_network(moments.FEWEST, 3, "relu", rng), randn(500, 3, rng=rng)
     value = SampledProxy(Task(DECAYS[:3]), z_max=50.0)(net, z)
     assert "OnGram" in type(value.grad_fn).__name__
     value.backward(retain_graph=True)

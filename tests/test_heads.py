@@ -6,12 +6,12 @@ import pytest
 import torch
 from equations import randn, random_network
 
-from lib.heads import ContextLoss, Head, accuracy, additive_limit, context_targets, frozen_states, relevant
-from lib.networks import Integrator
-from lib.samplers import sampler
-from lib.signals import white_noise
-from lib.tasks import Task
-from lib.training import Training, train
+from lib.model.network import Integrator
+from lib.model.signals import white_noise
+from lib.model.task import Task
+from lib.training.loop import Training, train
+from lib.training.readout import ContextLoss, Head, accuracy, additive_limit, context_targets, frozen_states, relevant
+from lib.training.samplers import sampler
 
 TASK = Task([0.8, 0.75, 0.75], T=10)
 

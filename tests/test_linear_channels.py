@@ -1,4 +1,6 @@
-"""lib.linear.channels: integrators of several channels from their eigenvectors, and how many neurons they need."""
+"""lib.theory.linear.channels: integrators of several channels from their eigenvectors, and how many neurons they
+need.
+"""
 
 import pytest
 import torch
@@ -6,8 +8,10 @@ from equations import randn, run, targets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.activations import Linear
-from lib.linear.channels import (
+from lib.model.activations import Linear
+from lib.model.network import Integrator
+from lib.model.task import Task
+from lib.theory.linear.channels import (
     best_residual,
     cross_talk,
     eigenmodes,
@@ -16,11 +20,9 @@ from lib.linear.channels import (
     minimal_neurons,
     residual_floor,
 )
-from lib.linear.descent import descend
-from lib.linear.moments import moments, target_moments
-from lib.linear.reduced import reduce
-from lib.networks import Integrator
-from lib.tasks import Task
+from lib.theory.linear.descent import descend
+from lib.theory.linear.moments import moments, target_moments
+from lib.theory.linear.reduced import reduce
 
 TASKS = {1: Task(0.9, 1.3), 2: Task([0.9, 0.6], [1.0, 2.0]), 3: Task([0.9, 0.9, 0.5], [1.0, 0.7, 1.5])}
 

@@ -1,4 +1,4 @@
-"""lib.linear.conditions: networks that integrate are told from those that nearly do."""
+"""lib.theory.linear.conditions: networks that integrate are told from those that nearly do."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from integrators import FALSE, TRUE, codes, growing, high_rank, lowest_rank, right_until
 
-from lib.linear.conditions import examine, sufficient_length
-from lib.linear.moments import moments, target_moments
-from lib.tasks import Task
+from lib.model.task import Task
+from lib.theory.linear.conditions import examine, sufficient_length
+from lib.theory.linear.moments import moments, target_moments
 
 SEEDS = st.integers(0, 10**6)
 

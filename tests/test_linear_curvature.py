@@ -1,11 +1,14 @@
-"""lib.linear.curvature: against autograd, against formula 49 term by term, and one closed form against the other."""
+"""lib.theory.linear.curvature: against autograd, against formula 49 term by term, and one closed form against the
+other.
+"""
 
 import pytest
 import torch
 from equations import randn
 
-from lib.linear.covariance import autoregressive, white
-from lib.linear.curvature import (
+from lib.model.task import Task
+from lib.theory.linear.covariance import autoregressive, white
+from lib.theory.linear.curvature import (
     best_condition,
     derivatives,
     hessian,
@@ -14,11 +17,10 @@ from lib.linear.curvature import (
     spectrum,
     valley,
 )
-from lib.linear.loss import averaged_loss
-from lib.linear.manifolds import Manifolds
-from lib.linear.moments import moments
-from lib.linear.reduced import reduce
-from lib.tasks import Task
+from lib.theory.linear.loss import averaged_loss
+from lib.theory.linear.manifolds import Manifolds
+from lib.theory.linear.moments import moments
+from lib.theory.linear.reduced import reduce
 
 GAMMA = 0.9
 

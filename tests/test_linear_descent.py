@@ -1,15 +1,15 @@
-"""lib.linear.reduced and descent: the small space is exact, and the closed gradient trains as autograd does."""
+"""lib.theory.linear.reduced and descent: the small space is exact, and the closed gradient trains as autograd does."""
 
 import pytest
 import torch
 from equations import randn
 
-from lib.linear.descent import descend, spaced
-from lib.linear.loss import averaged_loss
-from lib.linear.moments import moments
-from lib.linear.reduced import invariants, reduce
-from lib.tasks import Task
-from lib.training import TrainingDiverged
+from lib.model.task import Task
+from lib.theory.linear.descent import descend, spaced
+from lib.theory.linear.loss import averaged_loss
+from lib.theory.linear.moments import moments
+from lib.theory.linear.reduced import invariants, reduce
+from lib.training.loop import TrainingDiverged
 
 TASKS = {1: Task(0.9, 0.7, T=3), 2: Task([0.9, 0.6], [1.0, 0.5], T=4)}
 

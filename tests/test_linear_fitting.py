@@ -1,12 +1,12 @@
-"""lib.linear.fitting: fits of zero loss, judged by the loss itself."""
+"""lib.theory.linear.fitting: fits of zero loss, judged by the loss itself."""
 
 import pytest
 import torch
 from equations import randn
 
-from lib.linear.fitting import fit
-from lib.linear.loss import averaged_loss
-from lib.tasks import Task
+from lib.model.task import Task
+from lib.theory.linear.fitting import fit
+from lib.theory.linear.loss import averaged_loss
 
 
 @pytest.mark.parametrize("task", [Task(0.9, 0.7, T=3), Task([0.9, 0.6], [1.0, 0.5], T=3)], ids=["D=1", "D=2"])

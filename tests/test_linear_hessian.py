@@ -1,4 +1,4 @@
-"""lib.linear.hessian: against autograd, finite differences and counting."""
+"""lib.theory.linear.hessian: against autograd, finite differences and counting."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from equations import randn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.linear.covariance import autoregressive
-from lib.linear.hessian import curvatures, derivatives, eigenvalues, gauss_newton, hessian, hessian_product
-from lib.linear.loss import averaged_loss, gradient
-from lib.linear.moments import moments
-from lib.linear.reduced import reduce
-from lib.tasks import Task
+from lib.model.task import Task
+from lib.theory.linear.covariance import autoregressive
+from lib.theory.linear.hessian import curvatures, derivatives, eigenvalues, gauss_newton, hessian, hessian_product
+from lib.theory.linear.loss import averaged_loss, gradient
+from lib.theory.linear.moments import moments
+from lib.theory.linear.reduced import reduce
 
 TASKS = [Task(0.9, 1.3, T=4), Task([0.9, 0.7], [1.0, 2.0], T=5), Task(1.0, 0.2, T=1), Task([1.0, 0.5], 0.7, T=2)]
 

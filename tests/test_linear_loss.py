@@ -1,18 +1,18 @@
-"""lib.linear.moments, covariance, loss: against brute force, autograd and Monte Carlo."""
+"""lib.theory.linear.moments, covariance, loss: against brute force, autograd and Monte Carlo."""
 
 import pytest
 import torch
 from equations import randn
 
-from lib.activations import Linear
-from lib.linear.covariance import autoregressive, covariance, white
-from lib.linear.loss import averaged_loss, gradient
-from lib.linear.moments import images, moments, target_moments
-from lib.losses import batch_loss
-from lib.networks import Integrator
-from lib.signals import autoregressive as ar1
-from lib.signals import white_noise
-from lib.tasks import Task
+from lib.model.activations import Linear
+from lib.model.network import Integrator
+from lib.model.signals import autoregressive as ar1
+from lib.model.signals import white_noise
+from lib.model.task import Task
+from lib.theory.linear.covariance import autoregressive, covariance, white
+from lib.theory.linear.loss import averaged_loss, gradient
+from lib.theory.linear.moments import images, moments, target_moments
+from lib.training.losses import batch_loss
 
 TASKS = [Task(0.9, 1.3, T=4), Task([0.9, 0.7], [1.0, 2.0], T=5), Task(0.5, 0.2, T=1)]
 

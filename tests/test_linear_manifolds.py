@@ -1,4 +1,4 @@
-"""lib.linear.manifolds: coordinates, surfaces and scales against eigenvalues, moments and printed constants."""
+"""lib.theory.linear.manifolds: coordinates, surfaces and scales against eigenvalues, moments and printed constants."""
 
 import pytest
 import torch
@@ -6,12 +6,12 @@ from equations import randn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.linear.descent import descend
-from lib.linear.loss import averaged_loss
-from lib.linear.manifolds import Manifolds, printed_constants
-from lib.linear.moments import moments
-from lib.linear.reduced import Reduced, reduce
-from lib.tasks import Task
+from lib.model.task import Task
+from lib.theory.linear.descent import descend
+from lib.theory.linear.loss import averaged_loss
+from lib.theory.linear.manifolds import Manifolds, printed_constants
+from lib.theory.linear.moments import moments
+from lib.theory.linear.reduced import Reduced, reduce
 
 GAMMA = 0.6
 

@@ -1,19 +1,19 @@
-"""lib.linear.slow and flow: the symmetry, the planes, and the law of the slow descent."""
+"""lib.theory.linear.slow and flow: the symmetry, the planes, and the law of the slow descent."""
 
 import pytest
 import torch
 from equations import randn
 
-from lib.linear import slow
-from lib.linear.covariance import autoregressive
-from lib.linear.descent import descend
-from lib.linear.flow import flow
-from lib.linear.loss import averaged_loss
-from lib.linear.manifolds import Manifolds
-from lib.linear.moments import moments
-from lib.linear.reduced import reduce
-from lib.linear.slow import Coordinates, coordinates, mirrored, stiffness
-from lib.tasks import Task
+from lib.model.task import Task
+from lib.theory.linear import slow
+from lib.theory.linear.covariance import autoregressive
+from lib.theory.linear.descent import descend
+from lib.theory.linear.flow import flow
+from lib.theory.linear.loss import averaged_loss
+from lib.theory.linear.manifolds import Manifolds
+from lib.theory.linear.moments import moments
+from lib.theory.linear.reduced import reduce
+from lib.theory.linear.slow import Coordinates, coordinates, mirrored, stiffness
 
 GAMMA = 0.9
 

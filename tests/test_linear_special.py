@@ -1,4 +1,4 @@
-"""lib.linear.special: closed forms of appendix C against gradient descent in the full space."""
+"""lib.theory.linear.special: closed forms of appendix C against gradient descent in the full space."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,12 @@ from equations import randn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.codes import random_codes
-from lib.linear.descent import descend
-from lib.linear.loss import gradient
-from lib.linear.moments import moments
-from lib.linear.special import (
+from lib.model.codes import random_codes
+from lib.model.task import Task
+from lib.theory.linear.descent import descend
+from lib.theory.linear.loss import gradient
+from lib.theory.linear.moments import moments
+from lib.theory.linear.special import (
     descent_polynomial,
     real_roots,
     realised,
@@ -20,7 +21,6 @@ from lib.linear.special import (
     single_step_weight,
     slope_at_integrator,
 )
-from lib.tasks import Task
 
 ONE = Task(0.9, 0.7, T=1)
 PAPER = {"normalisation": "paper", "abort_loss": float("inf")}

@@ -1,4 +1,4 @@
-"""lib.linear.spectrum: equations 11 and 12, for eigenvalues that are different, repeated or defective."""
+"""lib.theory.linear.spectrum: equations 11 and 12, for eigenvalues that are different, repeated or defective."""
 
 import pytest
 import torch
@@ -7,9 +7,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from integrators import FALSE, TRUE, codes, lowest_rank, orthogonal, right_until
 
-from lib.linear.moments import moments, target_moments
-from lib.linear.spectrum import clusters, modes, polynomial_sides, realise, shortfall
-from lib.tasks import Task
+from lib.model.task import Task
+from lib.theory.linear.moments import moments, target_moments
+from lib.theory.linear.spectrum import clusters, modes, polynomial_sides, realise, shortfall
 
 SEEDS = st.integers(0, 10**6)
 

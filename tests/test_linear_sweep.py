@@ -1,4 +1,4 @@
-"""lib.linear.sweep: the quick way to the loss and its gradient, against the formulas and autograd."""
+"""lib.theory.linear.sweep: the quick way to the loss and its gradient, against the formulas and autograd."""
 
 import pytest
 import torch
@@ -6,10 +6,10 @@ from equations import randn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.linear.covariance import autoregressive
-from lib.linear.loss import averaged_loss
-from lib.linear.sweep import Sweep
-from lib.tasks import Task
+from lib.model.task import Task
+from lib.theory.linear.covariance import autoregressive
+from lib.theory.linear.loss import averaged_loss
+from lib.theory.linear.sweep import Sweep
 
 
 @settings(max_examples=25, deadline=None)

@@ -5,11 +5,11 @@ import pytest
 import torch
 from equations import randn, random_network
 
-from lib.activations import Sigmoid
-from lib.losses import BatchLoss, TwoPointProxy, batch_loss, channel_weights, proxy_loss
-from lib.networks import Integrator
-from lib.signals import white_noise
-from lib.tasks import Task
+from lib.model.activations import Sigmoid
+from lib.model.network import Integrator
+from lib.model.signals import white_noise
+from lib.model.task import Task
+from lib.training.losses import BatchLoss, TwoPointProxy, batch_loss, channel_weights, proxy_loss
 
 TASK = Task([0.9, 0.5], [2.0, 0.7], T=4)
 

@@ -8,7 +8,7 @@ from equations import randn, random_network
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from lib.unrolled import Workspace, unroll
+from lib.fast.bptt import Workspace, unroll
 
 
 class Alive(TorchDispatchMode):

@@ -9,8 +9,8 @@ from equations import PAIRS, randn, random_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.activations import ReLU, Sigmoid
-from lib.networks import Integrator
+from lib.model.activations import ReLU, Sigmoid
+from lib.model.network import Integrator
 
 FEW = settings(deadline=None, derandomize=True, max_examples=25)
 activations = pytest.mark.parametrize("name", sorted(PAIRS))

@@ -1,4 +1,4 @@
-"""lib.notebooks: parameters cells are parsed strictly, values are checked against them, records are found."""
+"""companion.notebooks: parameters cells are parsed strictly, values are checked against them, records are found."""
 
 import json
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, writes
 
-from lib import notebooks, points, samplers
-from lib.notebooks import NotebookError, Parameter, parameters, validate
+from companion import notebooks
+from companion.notebooks import NotebookError, Parameter, parameters, validate
+from lib.training import points, samplers
 
 SOURCE = """\
 n: int = 1000  # neurons

@@ -12,9 +12,9 @@ import torch
 from equations import randn
 from matplotlib.colors import to_hex, to_rgb
 
-from lib import plotting
-from lib.analysis import POPULATIONS
-from lib.plotting import COLOURS, MARKERS, STYLE, new_axes, use_style
+from lib import figures
+from lib.analysis.representation import POPULATIONS
+from lib.figures import COLOURS, MARKERS, STYLE, new_axes, use_style
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def test_use_style_and_new_axes():
 def test_plot_integral(ax, rng):
     x = torch.tensor([1.0, 0.0, -1.0, 0.0])
     target, output = randn(4, rng=rng), randn(4, rng=rng).requires_grad_()
-    assert plotting.plot_integral(x, target, ax, output=output) is ax
+    assert figures.plot_integral(x, target, ax, output=output) is ax
     (stems,) = ax.collections
     assert [segment[:, 0].tolist() for segment in stems.get_segments()] == [[0, 0], [2, 2]]  # no stem without input
     assert [segment[:, 1].tolist() for segment in stems.get_segments()] == [[0, 1], [0, -1]]
@@ -73,17 +73,17 @@ def test_plot_integral(ax, rng):
 
 
 def test_plot_integral_without_a_network(ax):
-    plotting.plot_integral(torch.ones(3), torch.ones(3), ax)
+    figures.plot_integral(torch.ones(3), torch.ones(3), ax)
     assert len(labels(ax)) == 2
 
 
 def test_plot_losses(ax):
-    assert plotting.plot_losses([4.0, 2.0, 1.0], ax, label="run", color="red", lw=3) is ax
+    assert figures.plot_losses([4.0, 2.0, 1.0], ax, label="run", color="red", lw=3) is ax
     (line,) = ax.get_lines()
     assert (line.get_xdata().tolist(), line.get_ydata().tolist()) == ([1, 2, 3], [4, 2, 1])
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
     assert (line.get_color(), line.get_linewidth(), line.get_label()) == ("red", 3, "run")
-    plotting.plot_losses(torch.ones(2), ax)
+    figures.plot_losses(torch.ones(2), ax)
     assert colours(ax.get_lines()[1:]) == [COLOURS["output"]]
 
 
@@ -91,7 +91,7 @@ def test_plot_population_histograms(rng):
     L_plus, L_minus = (randn(200, rng=rng).clamp_min(0) for _ in range(2))
     kinds = (L_plus > 0.1).long() + 2 * (L_minus > 0.1).long()
     _, axes = new_axes(2)
-    plotting.plot_population_histograms(L_plus, L_minus, kinds, axes, threshold=0.1)
+    figures.plot_population_histograms(L_plus, L_minus, kinds, axes, threshold=0.1)
     for ax, values in zip(axes, (L_plus, L_minus), strict=True):
         bars = {container.patches[0].get_label(): container for container in ax.containers}
         assert set(bars) == {"positive", "negative", "shared"}
@@ -109,7 +109,7 @@ def test_plot_population_histograms(rng):
 
 def test_plot_currents(ax, rng):
     y, nu = randn(3, 4, rng=rng), randn(3, 4, 6, rng=rng)
-    assert plotting.plot_currents(y, nu, ax, neurons={"positive": 1, "shared": 5}) is ax
+    assert figures.plot_currents(y, nu, ax, neurons={"positive": 1, "shared": 5}) is ax
     for kind, i in (("positive", 1), ("shared", 5)):
         line = named(ax, f"neuron {i} ({kind})")
         np.testing.assert_array_equal(line.get_xdata(), y.flatten().numpy())
@@ -120,7 +120,7 @@ def test_plot_currents(ax, rng):
 
 def test_plot_cosines(ax, rng):
     y, cosines = randn(3, 4, rng=rng), randn(3, 4, rng=rng)
-    assert plotting.plot_cosines(y, cosines, ax) is ax
+    assert figures.plot_cosines(y, cosines, ax) is ax
     points = ax.get_lines()[-1]
     np.testing.assert_array_equal(points.get_xdata(), y.flatten().numpy())
     np.testing.assert_array_equal(points.get_ydata(), cosines.flatten().numpy())
@@ -130,7 +130,7 @@ def test_plot_cosines(ax, rng):
 def test_plot_activity(rng):
     states, y, kinds = randn(7, 5, rng=rng), randn(7, rng=rng), torch.tensor([1, 2, 1, 3, 0])
     _, axes = new_axes(2)
-    plotting.plot_activity(states, y, kinds, axes)
+    figures.plot_activity(states, y, kinds, axes)
     np.testing.assert_array_equal(axes[0].get_lines()[-1].get_ydata(), y.numpy())
     positive, negative = (named(axes[1], f"{kind} population") for kind in ("positive", "negative"))
     np.testing.assert_allclose(positive.get_ydata(), states[:, [0, 2]].numpy().mean(axis=1))
@@ -140,7 +140,7 @@ def test_plot_activity(rng):
 
 
 def test_plot_singular_values(ax):
-    assert plotting.plot_singular_values(torch.tensor([5.0, 4.0, 0.1, 0.01]), ax, outliers=2) is ax
+    assert figures.plot_singular_values(torch.tensor([5.0, 4.0, 0.1, 0.01]), ax, outliers=2) is ax
     bulk, outliers = named(ax, "bulk"), named(ax, "outliers")
     assert (bulk.get_xdata().tolist(), outliers.get_xdata().tolist()) == ([3, 4], [1, 2])
     assert outliers.get_ydata().tolist() == [5, 4]
@@ -148,7 +148,7 @@ def test_plot_singular_values(ax):
 
 
 def test_draw_network(ax):
-    assert plotting.draw_network(ax, neurons=5) is ax
+    assert figures.draw_network(ax, neurons=5) is ax
     texts = [text.get_text() for text in ax.texts]
     for c in (1, 2):
         assert f"$x_{{{c},t}}$" in texts
@@ -163,7 +163,7 @@ def test_draw_network(ax):
 def test_plot_pulse(rng):
     currents, states = randn(6, 3, rng=rng), randn(6, 3, rng=rng)
     _, axes = new_axes(2)
-    plotting.plot_pulse(currents, states, torch.tensor([1, 2, 3]), axes)
+    figures.plot_pulse(currents, states, torch.tensor([1, 2, 3]), axes)
     for ax, values in zip(axes, (currents, states), strict=True):
         lines = ax.get_lines()[1:]
         assert colours(lines) == [COLOURS[kind] for kind in ("positive", "negative", "shared")]
@@ -172,7 +172,7 @@ def test_plot_pulse(rng):
 
 
 def test_plot_thresholds(ax):
-    assert plotting.plot_thresholds([2, 3, 10], [1.0, 0.5, 0.1], ax, label="ours", color="red") is ax
+    assert figures.plot_thresholds([2, 3, 10], [1.0, 0.5, 0.1], ax, label="ours", color="red") is ax
     (line,) = ax.get_lines()
     assert (line.get_xdata().tolist(), line.get_ydata().tolist()) == ([2, 3, 10], [1, 0.5, 0.1])
     assert (ax.get_xscale(), ax.get_yscale(), line.get_color(), line.get_label()) == ("log", "log", "red", "ours")
@@ -181,7 +181,7 @@ def test_plot_thresholds(ax):
 
 def test_plot_memories(ax):
     x, memories = torch.tensor([0.0, 2.0, 0.0]), torch.arange(6.0).reshape(3, 2)
-    assert plotting.plot_memories(x, memories, [0.5, 0.995], ax) is ax
+    assert figures.plot_memories(x, memories, [0.5, 0.995], ax) is ax
     (stems,) = ax.collections
     assert [segment.tolist() for segment in stems.get_segments()] == [[[1, 0], [1, 0.5]]]
     short, long = named(ax, r"memory, $\gamma=0.5$"), named(ax, r"memory, $\gamma=0.995$")
@@ -197,7 +197,7 @@ def test_plot_manifold(ax, rng):
     y, other = 10 * randn(4, 30, rng=rng), randn(4, 30, rng=rng)
     other -= (y * other).sum() / y.square().sum() * y
     u, v = torch.linalg.qr(randn(7, 2, rng=rng)).Q.T
-    points = plotting.plot_manifold(y[..., None] * u + other[..., None] * v, y, ax, name="current")
+    points = figures.plot_manifold(y[..., None] * u + other[..., None] * v, y, ax, name="current")
     places = points.get_offsets()
     np.testing.assert_allclose(places[:, 0], y.flatten(), atol=1e-9)
     np.testing.assert_allclose(np.abs(places[:, 1]), other.abs().flatten(), atol=1e-9)
@@ -208,7 +208,7 @@ def test_plot_manifold(ax, rng):
     plt.gcf().colorbar(points, ax=ax)
 
 
-FILES = sorted(Path(plotting.__file__).parent.glob("*.py"))
+FILES = sorted(Path(figures.__file__).parent.glob("*.py"))
 
 
 def test_pictures_have_no_title_and_do_not_touch_other_figures():
@@ -225,7 +225,7 @@ def test_every_picture_has_a_test_and_is_offered():
     pictures = {name for name in re.findall(r"^def (plot_\w+)", "".join(map(Path.read_text, FILES)), re.M)}
     tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_plotting*.py"))
     assert pictures <= set(re.findall(r"^def test_(plot_\w+)", tests, re.M))
-    assert pictures <= set(plotting.__all__)
+    assert pictures <= set(figures.__all__)
 
 
 # Colours
@@ -296,7 +296,7 @@ def test_colours_can_be_seen_on_white():
 
 def test_plot_spread(ax):
     groups = {"a": [1.0, 2.0, 6.0], "b": torch.tensor([4.0])}
-    assert plotting.plot_spread(groups, ax, paper=5.0) is ax
+    assert figures.plot_spread(groups, ax, paper=5.0) is ax
     points = [line.get_ydata().tolist() for line in ax.lines]
     assert points == [[1.0, 2.0, 6.0], [4.0], [5.0]]
     bars = [segment[0][1] for bar in ax.collections for segment in bar.get_segments()]

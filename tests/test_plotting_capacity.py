@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from lib import plotting
-from lib.plotting import COLOURS
+from lib import figures
+from lib.figures import COLOURS
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def apart():
 def test_plot_error_curves():
     ax = plt.figure().add_subplot()
     curves = {64: [([1, 2], [0.1, 0.3]), ([2, 4], [0.2, 0.4])], 128: [([4, 8], [0.1, 0.2])]}
-    plotting.plot_error_curves(curves, ax, levels=[0.2])
+    figures.plot_error_curves(curves, ax, levels=[0.2])
     lines = [line for line in ax.lines if line.get_marker() == "o"]
     assert [line.get_xdata().tolist() for line in lines] == [[1, 2], [2, 4], [4, 8]]
     colours = [to_hex(line.get_color()) for line in lines]
@@ -32,7 +32,7 @@ def test_plot_error_curves():
 def test_plot_capacities():
     ax = plt.figure().add_subplot()
     found = {"ReLU": ([64, 128], [3.0, 5.0]), "sigmoid": ([64], [2.0])}
-    plotting.plot_capacities(found, ax, laws={"ReLU": ([64, 128], [3, 5])}, theory={"bound": ([10, 100], [3, 10])})
+    figures.plot_capacities(found, ax, laws={"ReLU": ([64, 128], [3, 5])}, theory={"bound": ([10, 100], [3, 10])})
     colours = [to_hex(line.get_color()) for line in ax.lines]
     assert colours == [COLOURS[name] for name in ("output", "output", "alternative", "theory")]
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [3, 5])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.container import ErrorbarContainer
 
-from lib import plotting
+from lib import figures
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def test_plot_cells():
     ax = plt.figure().add_subplot()
     names, paper = ["a", "b", "c"], [(1.3, 0.2), (4.9, 0.5), (3.0, 0.1)]
     ours = {"leading vectors": [(1.2, 0.1), None, (4.0, 9.0)], "best": [None, None, (1e-3, 1e-4)]}
-    plotting.plot_cells(names, paper, ours, ax, chance=[99.9, 99.8, 99.7])
+    figures.plot_cells(names, paper, ours, ax, chance=[99.9, 99.8, 99.7])
     bars = [container for container in ax.containers if isinstance(container, ErrorbarContainer)]
     drawn: dict[Any, Any] = {container.get_label(): container.lines for container in bars}
     assert list(drawn) == ["paper", *ours]

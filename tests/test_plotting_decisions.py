@@ -6,8 +6,8 @@ import pytest
 import torch
 from matplotlib.colors import to_hex
 
-from lib import plotting
-from lib.plotting import COLOURS
+from lib import figures
+from lib.figures import COLOURS
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def apart():
 
 def test_plot_evidence():
     y = torch.tensor([[1.0, 2.0, -1.0], [3.0, 4.0, 1.0]])
-    ax = plotting.plot_evidence(y, plt.figure().add_subplot())
+    ax = figures.plot_evidence(y, plt.figure().add_subplot())
     first, second = (line for line in ax.lines if line.get_marker() == "o")
     np.testing.assert_array_equal(first.get_ydata(), [1, np.nan])
     np.testing.assert_array_equal(second.get_ydata(), [np.nan, 4])
@@ -27,7 +27,7 @@ def test_plot_evidence():
 
 
 def test_plot_decisions():
-    ax = plotting.plot_decisions(
+    ax = figures.plot_decisions(
         torch.tensor([0.9, 0.2, 0.6]), torch.tensor([1.0, 1.0, 0.0]), plt.figure().add_subplot()
     )
     (crosses,) = (line for line in ax.lines if line.get_marker() == "x")
@@ -37,7 +37,7 @@ def test_plot_decisions():
 
 def test_plot_accuracies():
     shares = {"all": 0.9, "single": 0.8, "linear": 0.7}
-    ax = plotting.plot_accuracies(shares, [None, 0.875, 0.75], plt.figure().add_subplot())
+    ax = figures.plot_accuracies(shares, [None, 0.875, 0.75], plt.figure().add_subplot())
     assert [bar.get_width() for bar in ax.patches] == [0.9, 0.8, 0.7]
     assert [line.get_xdata()[0] for line in ax.lines] == [0.875, 0.75]
     assert {to_hex(line.get_color()) for line in ax.lines} == {COLOURS["theory"]}

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from lib import plotting
-from lib.diagnosis import Diagnosis, OnNoise
-from lib.plotting import COLOURS
+from lib import figures
+from lib.analysis.diagnosis import Diagnosis, OnNoise
+from lib.figures import COLOURS
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def found():
 
 
 def test_plot_pulses(found, ax):
-    assert plotting.plot_pulses(found, ax) is ax
+    assert figures.plot_pulses(found, ax) is ax
     first, second, *fits = ax.lines
     for line, answer, name in zip((first, second), found.responses.numpy(), ("channel 1", "channel 2"), strict=True):
         np.testing.assert_array_equal(line.get_ydata(), answer[line.get_xdata()])
@@ -68,12 +68,12 @@ def test_plot_pulses(found, ax):
 
 
 def test_plot_pulses_without_decay(found, ax):
-    plotting.plot_pulses(replace(found, decays=(1.0, 0.5)), ax)
+    figures.plot_pulses(replace(found, decays=(1.0, 0.5)), ax)
     assert max(ax.lines[-1].get_xdata()) == 99
 
 
 def test_plot_sizes_followed(found, ax):
-    assert plotting.plot_sizes_followed(found, ax) is ax
+    assert figures.plot_sizes_followed(found, ax) is ax
     curve, tolerance = ax.lines
     np.testing.assert_array_equal(curve.get_ydata(), found.size_errors.numpy())
     assert curve.get_color() == COLOURS["output"] and set(tolerance.get_ydata()) == {0.1}
@@ -85,8 +85,8 @@ def test_plot_sizes_followed(found, ax):
 
 def test_plot_sizes_followed_at_every_size_or_none(found, ax):
     exact = replace(found, sizes=torch.tensor([8.0]), size_errors=torch.tensor([0.0]), range=(0.0, math.inf))
-    plotting.plot_sizes_followed(exact, ax)
+    figures.plot_sizes_followed(exact, ax)
     assert not ax.patches and ax.get_ylim()[0] > 0
     ax.clear()
-    plotting.plot_sizes_followed(replace(found, range=(math.nan, math.nan)), ax)
+    figures.plot_sizes_followed(replace(found, range=(math.nan, math.nan)), ax)
     assert not ax.patches

@@ -1,11 +1,11 @@
-"""lib.plotting.margins: what is drawn where."""
+"""lib.figures.margins: what is drawn where."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 
-from lib.plotting import plot_cliff, plot_margins
+from lib.figures import plot_cliff, plot_margins
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""lib.plotting.moments: what is drawn, on the axes that were handed in."""
+"""lib.figures.moments: what is drawn, on the axes that were handed in."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -7,8 +7,8 @@ import torch
 from equations import randn
 from matplotlib.colors import to_hex
 
-from lib import plotting
-from lib.plotting import COLOURS
+from lib import figures
+from lib.figures import COLOURS
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def ax():
 
 def test_plot_moments(ax, rng):
     moments, targets = randn(3, 7, rng=rng), randn(7, rng=rng)
-    assert plotting.plot_moments(moments, targets, ax, trained=2) is ax
+    assert figures.plot_moments(moments, targets, ax, trained=2) is ax
     target, *lines = ax.get_lines()
     assert to_hex(target.get_color()) == COLOURS["target"]
     np.testing.assert_array_equal(target.get_ydata(), targets)
@@ -30,7 +30,7 @@ def test_plot_moments(ax, rng):
 
 def test_plot_moment_errors(ax, rng):
     errors = {2: randn(2, 5, rng=rng).abs(), 3: torch.zeros(1, 5)}
-    assert plotting.plot_moment_errors(errors, ax) is ax
+    assert figures.plot_moment_errors(errors, ax) is ax
     assert [line.get_label() for line in ax.get_lines()][::2] == ["trained on $T=2$", "trained on $T=3$"]
     np.testing.assert_array_equal(ax.get_lines()[0].get_ydata(), errors[2][0])
     assert (np.asarray(ax.get_lines()[2].get_ydata()) > 0).all()
@@ -39,7 +39,7 @@ def test_plot_moment_errors(ax, rng):
 
 def test_plot_sample_means(ax):
     gaps, bars = torch.tensor([0.1, -0.01]), torch.tensor([0.2, 0.02])
-    assert plotting.plot_sample_means([10, 1000], gaps, bars, ax) is ax
+    assert figures.plot_sample_means([10, 1000], gaps, bars, ax) is ax
     (container,) = ax.containers
     np.testing.assert_allclose(container.lines[0].get_ydata(), gaps)
     assert ax.get_lines()[0].get_linestyle() == "--" and ax.get_xscale() == "log"
@@ -47,7 +47,7 @@ def test_plot_sample_means(ax):
 
 def test_plot_spectra(ax):
     spectra = {"a": torch.tensor([0.0, 4.0, 1.0]), "b": torch.tensor([-1.0, 2.0])}
-    assert plotting.plot_spectra(spectra, ax, floor=1e-6) is ax
+    assert figures.plot_spectra(spectra, ax, floor=1e-6) is ax
     drawn = {line.get_label(): line for line in ax.get_lines() if not line.get_label().startswith("_")}
     np.testing.assert_allclose(drawn["a"].get_ydata(), [1, 0.25, 1e-6])
     np.testing.assert_allclose(drawn["b"].get_ydata(), [1])

@@ -1,9 +1,9 @@
-"""lib.plotting.onset: what is drawn is what was handed in."""
+"""lib.figures.onset: what is drawn is what was handed in."""
 
 import numpy as np
 import torch
 
-from lib.plotting import COLOURS, new_axes, plot_against_scale, plot_onset, plot_prediction
+from lib.figures import COLOURS, new_axes, plot_against_scale, plot_onset, plot_prediction
 
 SCALES = [0.1, 1.0, 10.0]
 VALUES = torch.tensor([[1.0, 2.0, 3.0], [3.0, 4.0, 9.0]])

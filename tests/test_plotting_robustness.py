@@ -6,8 +6,8 @@ import pytest
 import torch
 from matplotlib.colors import to_hex
 
-from lib import plotting
-from lib.plotting import COLOURS
+from lib import figures
+from lib.figures import COLOURS
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def apart():
 def test_plot_disturbance():
     ax = plt.figure().add_subplot()
     errors = {"mixed": torch.tensor([[0.1, 1.0], [0.2, 3.0], [0.4, 2.0]]), "single": torch.tensor([[0.3, 0.5]])}
-    plotting.plot_disturbance([1, 2], errors, ax, predicted={"mixed": torch.tensor([0.15, 2.5])})
+    figures.plot_disturbance([1, 2], errors, ax, predicted={"mixed": torch.tensor([0.15, 2.5])})
     lines = [line for line in ax.lines if line.get_linestyle() != "None"]
     assert [to_hex(line.get_color()) for line in lines] == [
         COLOURS["output"],

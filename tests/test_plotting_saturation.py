@@ -6,9 +6,9 @@ import pytest
 import torch
 from matplotlib.colors import to_hex
 
-from lib import plotting
-from lib.plotting import COLOURS
-from lib.saturation import Residuals
+from lib import figures
+from lib.analysis.tuning import Residuals
+from lib.figures import COLOURS
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def labels(ax):
 
 def test_plot_neurons(ax, rng):
     y, states = torch.linspace(-1, 1, 9), torch.rand(9, 4, generator=rng)
-    plotting.plot_neurons(y, states, ax)
+    figures.plot_neurons(y, states, ax)
     assert len(ax.get_lines()) == 4
     np.testing.assert_array_equal(ax.get_lines()[2].get_ydata(), states[:, 2].numpy())
     assert len({to_hex(line.get_color()) for line in ax.get_lines()}) == 4
@@ -32,7 +32,7 @@ def test_plot_neurons(ax, rng):
 
 def test_plot_activity_histogram(ax):
     counts = torch.tensor([[5.0, 0.0], [3.0, 2.0], [0.0, 5.0]])
-    image = plotting.plot_activity_histogram(torch.tensor([-1.0, 0.0, 1.0, 2.0]), counts, ax)
+    image = figures.plot_activity_histogram(torch.tensor([-1.0, 0.0, 1.0, 2.0]), counts, ax)
     shown = image.get_array().reshape(2, 3)
     assert shown.mask.tolist() == [[False, False, True], [True, False, False]]  # nobody is drawn where nobody is
     assert shown.compressed().tolist() == [5.0, 3.0, 2.0, 5.0]
@@ -41,7 +41,7 @@ def test_plot_activity_histogram(ax):
 def test_plot_pair():
     axes = plt.figure().subplots(1, 2)
     y = torch.tensor([0.0, 1.0])
-    plotting.plot_pair(
+    figures.plot_pair(
         y, torch.tensor([[0.0, 1.0], [2.0, 3.0]]), torch.tensor([[4.0, 5.0], [6.0, 7.0]]), axes, ["a", "b"]
     )
     drawn = [[line.get_ydata().tolist() for line in ax.get_lines()] for ax in axes]
@@ -52,7 +52,7 @@ def test_plot_pair():
 
 def test_plot_range(ax):
     y = torch.linspace(-8, 8, 5)
-    plotting.plot_range(y, y.clamp(-4, 4), ax, y_max=4.0)
+    figures.plot_range(y, y.clamp(-4, 4), ax, y_max=4.0)
     target, output = ax.get_lines()
     assert to_hex(target.get_color()) == COLOURS["target"] and to_hex(output.get_color()) == COLOURS["output"]
     assert output.get_ydata().tolist() == [-4, -4, 0, 4, 4]
@@ -60,7 +60,7 @@ def test_plot_range(ax):
 
 
 def test_plot_sizes(ax):
-    plotting.plot_sizes({100: [0.2, 0.2], 400: [0.1, 0.1]}, -0.5, ax)
+    figures.plot_sizes({100: [0.2, 0.2], 400: [0.1, 0.1]}, -0.5, ax)
     means, line = ax.get_lines()[-2:]
     assert labels(ax) == ["geometric mean", "$n^{-0.5}$"]
     np.testing.assert_allclose(means.get_ydata(), [0.2, 0.1])
@@ -69,7 +69,7 @@ def test_plot_sizes(ax):
 
 
 def test_plot_table_angles(ax):
-    plotting.plot_table_angles({"fast": ([1.0, 5.0], [2.0, 5.0]), "slow": ([1.0], [1.5])}, ax, paper=3.0)
+    figures.plot_table_angles({"fast": ([1.0, 5.0], [2.0, 5.0]), "slow": ([1.0], [1.5])}, ax, paper=3.0)
     assert labels(ax) == ["equal", "fast", "slow", "paper"]
     diagonal, *others = ax.get_lines()
     assert list(diagonal.get_xdata()) == list(diagonal.get_ydata())
@@ -79,7 +79,7 @@ def test_plot_table_angles(ax):
 
 def test_plot_courses(ax):
     courses = {("grid", "5e-4"): [3.0, 1.0], ("grid", "5e-5"): [4.0, 2.0], ("strata", "5e-4"): [5.0, 6.0]}
-    plotting.plot_courses([10, 100], courses, ax, paper=3.2)
+    figures.plot_courses([10, 100], courses, ax, paper=3.2)
     *lines, level, printed = ax.get_lines()
     assert [list(line.get_ydata()) for line in lines] == list(courses.values())
     colours, styles = [line.get_color() for line in lines], [line.get_linestyle() for line in lines]
@@ -90,7 +90,7 @@ def test_plot_courses(ax):
 
 def test_plot_condition_residuals(ax):
     found = Residuals(torch.tensor([-8.0, 0.0, 8.0]), torch.tensor([-4.0, 0.4, 2.0]), torch.tensor([1.0, 0.1, 0.5]))
-    plotting.plot_condition_residuals(found, ax, y_max=4.0)
+    figures.plot_condition_residuals(found, ax, y_max=4.0)
     output, current = ax.get_lines()
     np.testing.assert_allclose(output.get_ydata(), [1.0, 0.1, 0.5])
     np.testing.assert_allclose(current.get_ydata(), [1.0, 0.1, 0.5])

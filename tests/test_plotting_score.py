@@ -5,9 +5,9 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
-from lib import plotting
-from lib.ledger import ROW_VERDICTS
-from lib.plotting.score import SIZE, VERDICTS
+from companion.ledger import ROW_VERDICTS
+from companion.ledger.tiles import SIZE, VERDICTS
+from lib import figures
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_plot_score(ax):
         "second": {"figures": ["not run"], "claims": ["not reached", "reproduced (loose)"]},
     }
     counts = {verdict: number for number, verdict in enumerate(ROW_VERDICTS)}
-    assert plotting.plot_score(rows, ax, wrap=3, counts=counts) is ax
+    assert figures.plot_score(rows, ax, wrap=3, counts=counts) is ax
     patches = [patch for patch in ax.patches if isinstance(patch, Rectangle)]
     tiles, legend = patches[:7], patches[7:]
     (x, y), *rest = [patch.get_xy() for patch in tiles]

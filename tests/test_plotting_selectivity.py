@@ -6,8 +6,8 @@ import pytest
 import torch
 from equations import randn
 
-from lib import plotting
-from lib.plotting import COLOURS
+from lib import figures
+from lib.figures import COLOURS
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def ax():
 
 def test_plot_selectivities(ax, rng):
     s, groups = randn(7, 2, rng=rng), torch.tensor([0, 1, 2, 0, 1, 2, 2])
-    assert plotting.plot_selectivities(s, groups, ax, names=["one", "two", "both"]) is ax
+    assert figures.plot_selectivities(s, groups, ax, names=["one", "two", "both"]) is ax
     clouds = [line for line in ax.get_lines() if line.get_label() in ("one", "two", "both")]
     for k, (line, colour) in enumerate(zip(clouds, ("channel 1", "channel 2", "shared"), strict=True)):
         np.testing.assert_array_equal(line.get_xydata(), s[groups == k].numpy())
@@ -29,5 +29,5 @@ def test_plot_selectivities(ax, rng):
 
 
 def test_one_group_needs_no_legend(ax):
-    plotting.plot_selectivities(torch.eye(2), torch.tensor([0, 0]), ax, names=["all"])
+    figures.plot_selectivities(torch.eye(2), torch.tensor([0, 0]), ax, names=["all"])
     assert ax.get_legend() is None

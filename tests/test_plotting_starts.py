@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from lib import plotting
-from lib.plotting import COLOURS
+from lib import figures
+from lib.figures import COLOURS
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def apart():
 def test_plot_starts():
     ax = plt.figure().add_subplot()
     values = {"sgd": {0: [0.1, 0.3, 0.2], 1: [1.0]}, "sgd, decay": {1: [0.5]}, "adam": {0: [2.0], 1: [3.0, 5.0]}}
-    plotting.plot_starts(values, ax)
+    figures.plot_starts(values, ax)
     medians = [line for line in ax.lines if line.get_linestyle() != "None"]
     assert [line.get_ydata().tolist() for line in medians] == [[0.2, 1.0], [0.5], [2.0, 4.0]]
     colours = [to_hex(line.get_color()) for line in medians]
@@ -32,7 +32,7 @@ def test_plot_starts():
 def test_plot_bends():
     ax = plt.figure().add_subplot()
     y = np.linspace(-2, 2, 9)
-    plotting.plot_bends({"straight": np.stack([y, 0 * y, y], 1), "bent": np.stack([y, -abs(y) / 2], 1)}, ax)
+    figures.plot_bends({"straight": np.stack([y, 0 * y, y], 1), "bent": np.stack([y, -abs(y) / 2], 1)}, ax)
     straight, bent = ax.lines
     np.testing.assert_allclose(straight.get_ydata(), 0)
     np.testing.assert_allclose(bent.get_ydata(), np.abs(bent.get_xdata()) / 2)

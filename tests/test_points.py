@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib.points import POINTS, Grid, SobolPoints, Strata, UniformPoints, points
+from lib.training.points import POINTS, Grid, SobolPoints, Strata, UniformPoints, points
 
 each = pytest.mark.parametrize("name", sorted(POINTS))
 

@@ -6,14 +6,14 @@ import pytest
 import torch
 from equations import randn
 
-from lib.activations import ReLU, Sigmoid
-from lib.losses import proxy_loss
-from lib.networks import Integrator
-from lib.points import points
-from lib.proxies import SampledProxy
-from lib.recipes import place, train_integrator
-from lib.tasks import Task
-from lib.training import Training, train
+from lib.model.activations import ReLU, Sigmoid
+from lib.model.network import Integrator
+from lib.model.task import Task
+from lib.training.loop import Training, train
+from lib.training.losses import proxy_loss
+from lib.training.points import points
+from lib.training.proxies import SampledProxy
+from lib.training.recipes import place, train_integrator
 
 TASK = Task(0.8, 1.3)
 EVERYTHING = ("W", "encoders", "decoders")

@@ -3,16 +3,16 @@
 import pytest
 import torch
 
-from lib.dale import DaleLaw
-from lib.losses import BatchLoss
-from lib.networks import Integrator
-from lib.points import points
-from lib.proxies import SampledProxy
-from lib.recipes import place, train_integrator
-from lib.samplers import sampler
-from lib.signals import white_noise
-from lib.tasks import Task
-from lib.training import Training, train
+from lib.model.network import Integrator
+from lib.model.signals import white_noise
+from lib.model.task import Task
+from lib.training.dale import DaleLaw
+from lib.training.loop import Training, train
+from lib.training.losses import BatchLoss
+from lib.training.points import points
+from lib.training.proxies import SampledProxy
+from lib.training.recipes import place, train_integrator
+from lib.training.samplers import sampler
 
 
 def test_place_from_the_parameters_of_a_notebook():

@@ -1,4 +1,4 @@
-"""lib.record: values are stored exactly, compared with the committed ones, and shown with meaningful digits."""
+"""companion.record: values are stored exactly, compared with the committed ones, and shown with meaningful digits."""
 
 import json
 import math
@@ -10,8 +10,8 @@ import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_notebook
 
-from lib import notebooks, record
-from lib.record import RecordMismatch, begin, decode, differences, encode, format_number, keep, plain
+from companion import notebooks, record
+from companion.record import RecordMismatch, begin, decode, differences, encode, format_number, keep, plain
 
 CHAPTER = "part/tiny"
 
@@ -19,7 +19,7 @@ CHAPTER = "part/tiny"
 def make_chapter(book, expression="n / 7", name="share"):
     """Chapter that records one value, not executed."""
     sources = [
-        "from lib.record import begin, record",
+        "from companion.record import begin, record",
         "n: int = 3  # neurons",
         f"begin({CHAPTER!r}, globals())",
         f"record({name!r}, {expression}, unit='per step')",

@@ -1,4 +1,4 @@
-"""lib.relu.hessian: closed forms against autograd, the printed formula, and counts of positive eigenvalues."""
+"""lib.theory.relu.hessian: closed forms against autograd, the printed formula, and counts of positive eigenvalues."""
 
 import itertools
 
@@ -6,12 +6,12 @@ import pytest
 import torch
 from equations import randn, rectifier
 
-from lib.relu.descent import descend
-from lib.relu.hessian import hessian, largest_eigenvalue, product, spectrum
-from lib.relu.null_start import descend_from_null
-from lib.relu.printed import gradient_of_currents as printed_gradient
-from lib.relu.printed import hessian as printed_hessian
-from lib.relu.printed import released_hessian
+from lib.theory.relu.descent import descend
+from lib.theory.relu.hessian import hessian, largest_eigenvalue, product, spectrum
+from lib.theory.relu.null_start import descend_from_null
+from lib.theory.relu.printed import gradient_of_currents as printed_gradient
+from lib.theory.relu.printed import hessian as printed_hessian
+from lib.theory.relu.printed import released_hessian
 
 SCALES = {0.3: 0.015, 0.7: 0.05, 1.0: 0.1, 3.0: 0.15}  # and rates
 

@@ -1,11 +1,11 @@
-"""lib.relu.images: by hand, and in a network that integrates."""
+"""lib.analysis.images: by hand, and in a network that integrates."""
 
 import pytest
 import torch
 
-from lib.codes import random_codes
-from lib.relu.images import images, lines
-from lib.relu.rank_one import integrator
+from lib.analysis.images import images, lines
+from lib.model.codes import random_codes
+from lib.theory.relu.rank_one import integrator
 
 F64 = torch.float64
 

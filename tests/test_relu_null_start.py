@@ -1,12 +1,12 @@
-"""lib.relu.null_start: the small space is exact, neurons that change sign included."""
+"""lib.theory.relu.null_start: the small space is exact, neurons that change sign included."""
 
 import pytest
 import torch
 from equations import randn
 
-from lib.relu.descent import descend
-from lib.relu.null_start import SETS, descend_from_null
-from lib.training import TrainingDiverged
+from lib.theory.relu.descent import descend
+from lib.theory.relu.null_start import SETS, descend_from_null
+from lib.training.loop import TrainingDiverged
 
 SCALES = torch.tensor([0.1, 0.6, 1.0, 2.0, 4.0], dtype=torch.float64)
 RATES = torch.tensor([1e-3, 3e-2, 0.1, 0.1, 0.1], dtype=torch.float64)

@@ -1,4 +1,6 @@
-"""lib.relu.rank_one and leading: conditions by hand, bounds against brute force, an integrator that integrates."""
+"""lib.theory.relu.rank_one and leading: conditions by hand, bounds against brute force, an integrator that
+integrates.
+"""
 
 import math
 
@@ -8,12 +10,12 @@ from equations import randn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.codes import random_codes
-from lib.networks import Integrator
-from lib.relu.hessian import hessian
-from lib.relu.leading import leading, sign_agreement
-from lib.relu.rank_one import flat_integrator, integrator, plain_bound, residuals, sharp_bound
-from lib.signals import integrals, white_noise
+from lib.analysis.leading import leading, sign_agreement
+from lib.model.codes import random_codes
+from lib.model.network import Integrator
+from lib.model.signals import integrals, white_noise
+from lib.theory.relu.hessian import hessian
+from lib.theory.relu.rank_one import flat_integrator, integrator, plain_bound, residuals, sharp_bound
 
 F64 = torch.float64
 few = settings(max_examples=30, deadline=None)

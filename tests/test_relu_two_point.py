@@ -1,16 +1,16 @@
-"""lib.relu.two_point and descent: the closed forms against autograd, loops and the trainer of networks."""
+"""lib.theory.relu.two_point and descent: the closed forms against autograd, loops and the trainer of networks."""
 
 import pytest
 import torch
 from equations import randn, rectifier
 
-from lib.activations import ReLU
-from lib.losses import TwoPointProxy, proxy_loss
-from lib.networks import Integrator
-from lib.relu.descent import decay_time, descend
-from lib.relu.two_point import gradient, loss, terms
-from lib.tasks import Task
-from lib.training import Training, TrainingDiverged, train
+from lib.model.activations import ReLU
+from lib.model.network import Integrator
+from lib.model.task import Task
+from lib.theory.relu.descent import decay_time, descend
+from lib.theory.relu.two_point import gradient, loss, terms
+from lib.training.loop import Training, TrainingDiverged, train
+from lib.training.losses import TwoPointProxy, proxy_loss
 
 POINTS = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
 
@@ -79,7 +79,7 @@ def test_terms_vanish_at_an_exact_integrator():
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adam"])
 def test_training_is_that_of_the_trainer(optimiser, rng):
-    """Same weights and losses as `lib.training.train` on a network, step by step."""
+    """Same weights and losses as `lib.training.loop.train` on a network, step by step."""
     W, e, d = weights(rng)
     lr = 0.05
     network = Integrator(0.1 * W, e, d, activation=ReLU())

@@ -1,4 +1,4 @@
-"""`python -m lib.report`: from a file to a page that needs nothing else, or to an error and nothing else."""
+"""`python -m companion.report`: from a file to a page that needs nothing else, or to an error and nothing else."""
 
 import os
 import subprocess
@@ -12,12 +12,12 @@ import torch
 from browsing import PHONE
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from lib.batch import ExecutionError
-from lib.networks import Integrator
-from lib.notebooks import parameters, records
-from lib.report import TEMPLATE, as_page, write_report
-from lib.report.__main__ import main
-from lib.weights import LARGEST, FileError, write_network
+from companion.batch import ExecutionError
+from companion.notebooks import parameters, records
+from companion.report import TEMPLATE, as_page, write_report
+from companion.report.__main__ import main
+from lib.model.files import LARGEST, FileError, write_network
+from lib.model.network import Integrator
 
 
 def integrator(n: int = 12, gamma: float = 0.9) -> Integrator:
@@ -31,7 +31,7 @@ def integrator(n: int = 12, gamma: float = 0.9) -> Integrator:
 
 def command(*arguments, cwd, **variables):
     """The command as a process of its own."""
-    line = [sys.executable, "-m", "lib.report", *map(str, arguments)]
+    line = [sys.executable, "-m", "companion.report", *map(str, arguments)]
     path = {"PYTHONPATH": str(Path(__file__).parents[1])}
     return subprocess.run(line, cwd=cwd, capture_output=True, text=True, env=os.environ | path | variables)
 
@@ -86,13 +86,13 @@ def test_files_and_options_that_are_refused_end_with_two_and_leave_nothing(tmp_p
     (tmp_path / "w").write_bytes(b"\x80\x04K\x01.")
     done = command("w", "-o", "out", cwd=tmp_path)
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr.startswith("lib.report: ") and "looks like a pickle" in done.stderr
+    assert done.stderr.startswith("companion.report: ") and "looks like a pickle" in done.stderr
     assert "Traceback" not in done.stderr and [path.name for path in tmp_path.iterdir()] == ["w"]
 
 
 def test_the_same_within_one_process(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("lib.report.execute", None)  # no kernel is started
-    monkeypatch.setattr("lib.report.__main__.signal.signal", lambda *_: None)
+    monkeypatch.setattr("companion.report.execute", None)  # no kernel is started
+    monkeypatch.setattr("companion.report.__main__.signal.signal", lambda *_: None)
     write_network(tmp_path / "w", integrator())
     cases = [
         (["missing"], "cannot be read"),
@@ -117,8 +117,8 @@ def test_a_notebook_that_fails_is_told_from_a_file_that_is_refused(tmp_path, cap
     def fails(*_, **__):
         raise ExecutionError("code cell 3: MemoryError")
 
-    monkeypatch.setattr("lib.report.execute", fails)
-    monkeypatch.setattr("lib.report.__main__.signal.signal", lambda *_: None)
+    monkeypatch.setattr("companion.report.execute", fails)
+    monkeypatch.setattr("companion.report.__main__.signal.signal", lambda *_: None)
     write_network(tmp_path / "w", integrator())
     assert main([str(tmp_path / "w"), "-o", str(tmp_path)]) == 1
     assert "the notebook failed: code cell 3: MemoryError" in capsys.readouterr().err

@@ -24,11 +24,11 @@ SETTINGS = {
 PROGRAM = """
     import json
     import torch
-    from lib.analysis import current_ratios, fit_states, populations, relative_error, singular_values
-    from lib.recipes import place, train_integrator
-    from lib.signals import bursts
-    from lib.tasks import Task
-    from lib.training import Training
+    from lib.analysis.representation import current_ratios, fit_states, populations, relative_error, singular_values
+    from lib.training.recipes import place, train_integrator
+    from lib.model.signals import bursts
+    from lib.model.task import Task
+    from lib.training.loop import Training
 
     def measure(dtype):
         g = torch.Generator().manual_seed(0)

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from lib.results import ResultsError, arrays, experiments, settings, table
+from companion.results import ResultsError, arrays, experiments, settings, table
 
 CONTENT = b"n,seed,F3A.positive,note\n1000,0,0.48,None\n1000,1,NaN,x\n"
 

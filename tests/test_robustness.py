@@ -7,11 +7,7 @@ from equations import run as plain_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.activations import Linear, ReLU
-from lib.analysis import relative_error
-from lib.linear.channels import integrator
-from lib.networks import Integrator
-from lib.robustness import (
+from lib.analysis.perturbations import (
     noise_changes,
     noise_gain,
     random_silence,
@@ -21,7 +17,11 @@ from lib.robustness import (
     silence_changes,
     silenced,
 )
-from lib.tasks import Task
+from lib.analysis.representation import relative_error
+from lib.model.activations import Linear, ReLU
+from lib.model.network import Integrator
+from lib.model.task import Task
+from lib.theory.linear.channels import integrator
 
 FEW = settings(deadline=None, derandomize=True, max_examples=30)
 

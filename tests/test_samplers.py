@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from lib.samplers import SAMPLERS, Antithetic, MonteCarlo, Sobol, sampler
+from lib.training.samplers import SAMPLERS, Antithetic, MonteCarlo, Sobol, sampler
 
 each = pytest.mark.parametrize("name", sorted(SAMPLERS))
 
@@ -89,7 +89,7 @@ def test_shape_dtype_device_and_no_infinity(name, dtype):
 def test_the_extreme_sobol_points_are_finite(monkeypatch):
     """A scrambled net may contain 0, whose normal quantile is infinite, and 1 - 2^-30."""
     extremes = torch.tensor([[0.0] * 6, [1 - 2.0**-30] * 6], dtype=torch.float64)
-    monkeypatch.setattr("lib.samplers.SobolEngine.draw", lambda self, n, dtype: extremes)
+    monkeypatch.setattr("lib.training.samplers.SobolEngine.draw", lambda self, n, dtype: extremes)
     values = make("sobol", 2, dtype=torch.float64)()
     assert values.isfinite().all()
     torch.testing.assert_close(values[0], -values[1])

@@ -4,11 +4,11 @@ import pytest
 import torch
 from equations import randn
 
-from lib.activations import ReLU, Sigmoid
-from lib.losses import proxy_loss
-from lib.networks import Integrator
-from lib.saturation import examples, largest_output, mean_activity, residuals
-from lib.tasks import Task
+from lib.analysis.tuning import examples, largest_output, mean_activity, residuals
+from lib.model.activations import ReLU, Sigmoid
+from lib.model.network import Integrator
+from lib.model.task import Task
+from lib.training.losses import proxy_loss
 
 
 def made(rng, n=30, size=0.5, activation=None):

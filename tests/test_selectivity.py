@@ -9,8 +9,7 @@ from equations import randn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.codes import channel_supports
-from lib.selectivity import (
+from lib.analysis.selectivity import (
     angle_counts,
     angles,
     axes_with_peak,
@@ -23,6 +22,7 @@ from lib.selectivity import (
     plane_axis_share,
     support_groups,
 )
+from lib.model.codes import channel_supports
 
 FEW = settings(deadline=None, derandomize=True, max_examples=30)
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 from equations import randn, targets
 
-from lib.activations import Linear, Sigmoid
-from lib.heads import frozen_states
-from lib.networks import Integrator
-from lib.sheets import Sheet
-from lib.tasks import Task
+from lib.model.activations import Linear, Sigmoid
+from lib.model.ideal_population import Sheet
+from lib.model.network import Integrator
+from lib.model.task import Task
+from lib.training.readout import frozen_states
 
 TASK = Task([0.8, 0.6], [1.5, 0.5])
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.signals import autoregressive, bursts, integrals, normal, white_noise
+from lib.model.signals import autoregressive, bursts, integrals, normal, white_noise
 
 FEW = settings(deadline=None, derandomize=True, max_examples=25)
 

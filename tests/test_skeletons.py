@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.activations import Sigmoid
-from lib.skeletons import ACCURACY, RHO, Skeleton, panels
+from lib.fast.skeletons import ACCURACY, RHO, Skeleton, panels
+from lib.model.activations import Sigmoid
 
 SHAPES = [(50.0, 0.1, 1.0), (50.0, 0.0, 0.3), (5.0, 0.1, 2.0), (50.0, 0.1, 1e-3), (20.0, -0.3, 4.0)]
 Z = 5.0

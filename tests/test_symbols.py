@@ -7,8 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from lib.ledger import load
-from lib.notebooks import chapters, parameters
+from companion.ledger import load
+from companion.notebooks import chapters, parameters
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
 TEXT = (BOOK / "symbols.md").read_text(encoding="utf-8")

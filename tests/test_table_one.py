@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from lib import table_one
-from lib.ledger import judge, load
-from lib.results import ResultsError
-from lib.table_one import AUTHORS, FAST, KINDS, RATIOS
+from companion import table_one
+from companion.ledger import judge, load
+from companion.results import ResultsError
+from companion.table_one import AUTHORS, FAST, KINDS, RATIOS
 
 ROOT = Path(__file__).resolve().parents[1]
 

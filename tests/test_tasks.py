@@ -7,7 +7,7 @@ import equations
 import pytest
 import torch
 
-from lib.tasks import Task
+from lib.model.task import Task
 
 
 def test_numbers_become_one_channel_and_one_scale_serves_all():

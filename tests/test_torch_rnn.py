@@ -7,9 +7,9 @@ import torch
 from equations import randn, random_network
 from torch import nn
 
-from lib.activations import Sigmoid
-from lib.networks import Integrator
-from lib.torch_rnn import TorchNetwork, from_torch, to_torch
+from lib.model.activations import Sigmoid
+from lib.model.network import Integrator
+from lib.model.torch_rnn import TorchNetwork, from_torch, to_torch
 
 both = pytest.mark.parametrize("name", ["relu", "tanh"])
 channels = pytest.mark.parametrize("D", [1, 2, 3])

@@ -9,11 +9,11 @@ import torch
 from equations import randn
 from torch import nn
 
-from lib.losses import BatchLoss
-from lib.networks import Integrator
-from lib.samplers import sampler
-from lib.tasks import Task
-from lib.training import History, Training, TrainingDiverged, first_divergence, train
+from lib.model.network import Integrator
+from lib.model.task import Task
+from lib.training.loop import History, Training, TrainingDiverged, first_divergence, train
+from lib.training.losses import BatchLoss
+from lib.training.samplers import sampler
 
 
 class Point(nn.Module):

@@ -5,10 +5,10 @@ import pytest
 import torch
 from equations import PAIRS, randn, random_network
 
-from lib import unrolled
-from lib.activations import Sigmoid
-from lib.networks import Integrator
-from lib.unrolled import Workspace, unroll
+from lib.fast import bptt
+from lib.fast.bptt import Workspace, unroll
+from lib.model.activations import Sigmoid
+from lib.model.network import Integrator
 
 names = pytest.mark.parametrize("name", ["relu", "linear", "sigmoid"])
 lengths = pytest.mark.parametrize("T", [1, 2, 3, 5])
@@ -135,8 +135,8 @@ def test_inputs_of_any_layout(rng):
 @pytest.fixture
 def always(monkeypatch):
     """A large network that fits a test: few first states stand for all even where that saves nothing."""
-    monkeypatch.setattr(unrolled, "SKELETON_BATCH", 1)
-    monkeypatch.setattr(unrolled, "SKELETON_PRODUCT", 0.0)
+    monkeypatch.setattr(bptt, "SKELETON_BATCH", 1)
+    monkeypatch.setattr(bptt, "SKELETON_PRODUCT", 0.0)
 
 
 @pytest.mark.usefixtures("always")

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from safetensors.torch import save, save_file
 from torch import nn
 
-from lib import weights
-from lib.activations import ACTIVATIONS, Sigmoid
-from lib.networks import Integrator
-from lib.torch_rnn import to_torch
-from lib.weights import FileError, Shifted, embed, read_network, write_network
+from lib.model import files
+from lib.model.activations import ACTIVATIONS, Sigmoid
+from lib.model.files import FileError, Shifted, embed, read_network, write_network
+from lib.model.network import Integrator
+from lib.model.torch_rnn import to_torch
 
 each = pytest.mark.parametrize("name", ["relu", "tanh", "linear", "sigmoid"])
 
@@ -170,7 +170,7 @@ def test_other_files_are_refused(content, tmp_path):
 
 
 def test_bombs_are_refused_before_memory_is_taken(tmp_path, monkeypatch):
-    monkeypatch.setattr(weights, "load", None)  # the only thing that allocates
+    monkeypatch.setattr(files, "load", None)  # the only thing that allocates
     path = tmp_path / "w"
     refused(built(path, b"{}", length=2**63), "is not safetensors, or cut off")
     with path.open("wb") as sparse:

@@ -10,16 +10,16 @@ import pytest
 import torch
 from bs4 import BeautifulSoup
 
-from lib import explorers
-from lib.networks import Integrator
-from lib.tasks import Task
-from lib.training import TrainingDiverged
-from lib.widgets import Control, Curve, Picture, explore, live, page
-from lib.widgets.controls import controls
-from lib.widgets.draw import path, svg, ticks
-from lib.widgets.explorer import prepare
-from lib.widgets.page import Sheet
-from lib.widgets.picture import Frame, frame, shown
+from companion import explorers
+from companion.widgets import Control, Curve, Picture, explore, live, page
+from companion.widgets.controls import controls
+from companion.widgets.draw import path, svg, ticks
+from companion.widgets.explorer import prepare
+from companion.widgets.page import Sheet
+from companion.widgets.picture import Frame, frame, shown
+from lib.model.network import Integrator
+from lib.model.task import Task
+from lib.training.loop import TrainingDiverged
 
 VOID = {"input", "br", "img", "meta"}
 GAMMA, S = [0.5, 0.9, 1.0], [0.5, 1.0]
@@ -231,7 +231,7 @@ def test_live_only_if_the_request_names_a_cell(shell, monkeypatch):
 
 
 def test_no_committed_output_holds_a_live_control():
-    from lib import notebooks
+    from companion import notebooks
 
     seen = 0
     for path_ in notebooks.chapters().values():

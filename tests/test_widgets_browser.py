@@ -23,9 +23,9 @@ from browsing import PHONE
 from bs4 import BeautifulSoup, Tag
 from building import ROOT
 
-from lib import explorers, notebooks
-from lib.batch.chapters import code_cells
-from lib.batch.normal import KERNEL
+from companion import explorers, notebooks
+from companion.batch.chapters import code_cells
+from companion.batch.normal import KERNEL
 
 
 class Explorer(NamedTuple):
@@ -160,7 +160,7 @@ def lab(tmp_path_factory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("lab")
     for chapter, fn in LIVE.items():
         one = next(one for one in EXPLORERS if one.chapter == chapter and one.fn.__name__ == fn)
-        imports = "from lib import explorers\nfrom lib.widgets import Control, explore"
+        imports = "from lib import explorers\nfrom companion.widgets import Control, explore"
         cells = [nbformat.v4.new_code_cell(source) for source in (imports, one.source)]
         kernel = {"kernelspec": KERNEL}  # else a dialogue asks for one
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), home / f"{fn}.ipynb")

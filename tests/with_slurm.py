@@ -16,9 +16,9 @@ import psutil
 import pytest
 from sweeping import check_folder, notebook, wait_until
 
-from lib.batch import gather, plan, prepare, run
-from lib.batch.kernels import descendants, end
-from lib.batch.sweep import write_specs
+from companion.batch import gather, plan, prepare, run
+from companion.batch.kernels import descendants, end
+from companion.batch.sweep import write_specs
 
 CONF = """
 ClusterName=test
@@ -43,7 +43,7 @@ ReturnToService=2
 NodeName={host} NodeAddr=10.99.0.1 CPUs=4 State=UNKNOWN
 PartitionName=normal Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
-SEED = "import random\nrandom.seed(seed)\nfrom lib.record import record\nrecord('y', random.gauss() / 3)"
+SEED = "import random\nrandom.seed(seed)\nfrom companion.record import record\nrecord('y', random.gauss() / 3)"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -115,7 +115,7 @@ def test_an_array_of_jobs_gives_the_serial_table(source, serial, tmp_path):
     sweep = plan(source, grid={"seed": range(4)}, out=tmp_path / "out")
     prepare(sweep)
     write_specs(sweep, sweep.runs)
-    line = f"{sys.executable} -m lib.batch exec {sweep.out}/specs/$SLURM_ARRAY_TASK_ID.json"
+    line = f"{sys.executable} -m companion.batch exec {sweep.out}/specs/$SLURM_ARRAY_TASK_ID.json"
     said("sbatch", "--array=1-4", "-c", "2", "-o", str(tmp_path / "job-%a.log"), "--wrap", line)
     wait_until(lambda: len(gather(sweep.out)) == 4)
     pd.testing.assert_frame_equal(values(sweep.out), serial, check_exact=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 
-from lib.checkpoints import write_atomically
+from lib.training.checkpoints import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "book" / "static" / "line.png"

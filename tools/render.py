@@ -1,4 +1,4 @@
-"""Renders the site to _build/html, from the committed outputs or from those of the last `python -m lib.batch build`.
+"""Renders the site to _build/html, from the committed outputs or from those of the last `companion.batch build`.
 
     python tools/render.py [--executed]
 
@@ -50,9 +50,9 @@ def stage(executed: bool) -> None:
         elif path.exists():
             shutil.copy2(path, SOURCE / name)
     if executed:
-        from lib.batch.chapters import chapters, merged
-        from lib.batch.execute import write
-        from lib.ledger import page
+        from companion.batch.chapters import chapters, merged
+        from companion.batch.execute import write
+        from companion.ledger import page
 
         for chapter in chapters(ROOT):
             write(merged(chapter, ROOT), SOURCE / chapter.source.relative_to(ROOT))
@@ -63,7 +63,11 @@ def fingerprint() -> str:
     """Fingerprint of everything the site is rendered from."""
     digest = hashlib.sha256()
     paths = [p for p in SOURCE.rglob("*") if p.is_file()]
-    paths += [ROOT / "requirements.lock", Path(__file__), *(ROOT / "lib").rglob("*.py")]
+    paths += [
+        ROOT / "requirements.lock",
+        Path(__file__),
+        *(p for name in ("lib", "companion") for p in (ROOT / name).rglob("*.py")),
+    ]
     for path in sorted(p for p in paths if p.exists()):
         digest.update(f"{path.relative_to(ROOT)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()

@@ -7,7 +7,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from small_ledger import LEDGER
 
-from lib import notebooks, record
+from companion import notebooks, record
 
 CHAPTER = "part/tiny"
 
@@ -29,9 +29,9 @@ def write_chapter(book):
     """Function that writes a chapter: its code cells, each with the record it is to hold, if any."""
 
     def write(*cells, chapter=CHAPTER, parameters="n: int = 4  # neurons"):
-        built = [new_markdown_cell("# A tiny chapter"), new_code_cell("from lib.ledger import check, summary")]
+        built = [new_markdown_cell("# A tiny chapter"), new_code_cell("from companion.ledger import check, summary")]
         built.append(new_code_cell(parameters, metadata={"tags": ["parameters"]}))
-        built.append(new_code_cell(f"from lib.record import begin\nbegin({chapter!r}, globals())"))
+        built.append(new_code_cell(f"from companion.record import begin\nbegin({chapter!r}, globals())"))
         for source, content in cells:
             cell = new_code_cell(textwrap.dedent(source))
             if content is not None:

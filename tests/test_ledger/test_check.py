@@ -9,10 +9,10 @@ import nbformat
 import pytest
 from small_ledger import LEDGER
 
-from lib import notebooks
-from lib.ledger import LedgerError, check, display, gather, judge, load, summary, verdict
-from lib.ledger.rows import parse
-from lib.record import begin
+from companion import notebooks
+from companion.ledger import LedgerError, check, display, gather, judge, load, summary, verdict
+from companion.ledger.rows import parse
+from companion.record import begin
 
 CHECK = """
 value = sum(range(n)) / 120
@@ -135,7 +135,7 @@ def test_a_second_check_of_a_row_has_its_own_anchor(book, write_chapter, monkeyp
     write_chapter()
     begin("part/tiny", {"n": 4})
     shown = []
-    monkeypatch.setattr("lib.ledger.show", lambda text, markup, content: shown.append(markup))
+    monkeypatch.setattr("companion.ledger.show", lambda text, markup, content: shown.append(markup))
     for seeds in (1, 2, 1):
         check("C35", 0.6, seeds=seeds)
     assert [re.search(r'id="([^"]+)"', markup)[1] for markup in shown] == ["check-C35", "check-C35-2", "check-C35"]

@@ -1,4 +1,4 @@
-"""lib.ledger.figures: the page that lists the paper's figures."""
+"""companion.ledger.figures: the page that lists the paper's figures."""
 
 import json
 import re
@@ -9,8 +9,8 @@ import nbformat
 import pytest
 import yaml
 
-from lib import notebooks
-from lib.ledger import figures, load
+from companion import notebooks
+from companion.ledger import figures, load
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,9 +64,9 @@ def test_only_figures_and_the_table_are_listed_each_with_its_command(book, chapt
     assert "Settings of the paper or its authors: n 1000; decays 0.995; sampler monte-carlo." in text
     assert "Settings here: n 4; seeds 3." in text and ">reproduced<" in text and ">not run<" in text
     assert re.findall("^python.*", text, re.M) == [
-        "python -m lib.batch run part/tiny",
-        "python -m lib.batch run part/tiny",
-        "python -m lib.batch run sweeps/paper.yml --only cell-c",
+        "python -m companion.batch run part/tiny",
+        "python -m companion.batch run part/tiny",
+        "python -m companion.batch run sweeps/paper.yml --only cell-c",
     ]
 
 
@@ -79,7 +79,7 @@ def test_a_panel_measured_in_a_sweep_has_the_command_of_the_sweep(book, write_ch
     write_chapter(("check('F3A', f(), made=settings(runs))", content))
     text = figures.render()
     assert "Settings here: experiment networks; n 1000; sampler sobol; seeds 10." in text
-    assert "python -m lib.batch run sweeps/paper.yml --only networks" in text
+    assert "python -m companion.batch run sweeps/paper.yml --only networks" in text
 
 
 def test_every_figure_of_the_paper_is_listed_with_a_command_that_exists():
@@ -90,7 +90,7 @@ def test_every_figure_of_the_paper_is_listed_with_a_command_that_exists():
     chapters = notebooks.chapters(book)
     for command in re.findall("^python.*", text, re.M):
         *start, target = (words := shlex.split(command))[:5]
-        assert start == ["python", "-m", "lib.batch", "run"]
+        assert start == ["python", "-m", "companion.batch", "run"]
         if target.endswith(".yml"):
             experiments = yaml.safe_load((ROOT / target).read_text())["experiments"]
             assert words[5] == "--only" and words[6] in experiments

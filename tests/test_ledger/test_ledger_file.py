@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from lib import notebooks
-from lib.ledger import gather, judge, load, measures, page
-from lib.ledger.display import box_html, box_text, markup
-from lib.ledger.verdicts import conditions
-from lib.record import decode
+from companion import notebooks
+from companion.ledger import gather, judge, load, measures, page
+from companion.ledger.display import box_html, box_text, markup
+from companion.ledger.verdicts import conditions
+from companion.record import decode
 
 BOOK = Path(__file__).parents[2] / "book"
 PARTS = {
@@ -68,12 +68,12 @@ def test_boxes_show_the_ledger_as_it_reads_today(ledger, chapter):
             values = measures(entry, decode(content))
             shown, verdict = "".join(data["text/html"]), judge(entry, values, stated)
             anchor = re.search(r'id="(check-[^"]+)"', shown).group(1)
-            again = f"run python -m lib.batch refresh {chapter}: {entry.id} is shown as it was"
+            again = f"run python -m companion.batch refresh {chapter}: {entry.id} is shown as it was"
             assert shown == box_html(entry, verdict, values, stated, anchor=anchor, chapter=chapter), again
             assert "".join(data["text/plain"]) == box_text(entry, verdict, values, stated), again
 
 
 def test_every_recorded_value_is_honest_and_the_page_shows_it():
     for name, text in page.texts(BOOK).items():
-        assert (BOOK / name).read_text(encoding="utf-8") == text, "run python -m lib.ledger --page"
+        assert (BOOK / name).read_text(encoding="utf-8") == text, "run python -m companion.ledger --page"
     assert gather(book=BOOK).keys() <= set(load(BOOK))

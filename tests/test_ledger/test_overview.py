@@ -1,10 +1,10 @@
-"""lib.ledger.overview: what all chapters together say, in text, in HTML and in numbers."""
+"""companion.ledger.overview: what all chapters together say, in text, in HTML and in numbers."""
 
 import pytest
 from bs4 import BeautifulSoup
 
-from lib import record
-from lib.ledger import LedgerError, evidence, listing, outcomes, overview, score, scoreboard
+from companion import record
+from companion.ledger import LedgerError, evidence, listing, outcomes, overview, score, scoreboard
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""lib.ledger.page and the command line: a deterministic page, plain data, and clear failures."""
+"""companion.ledger.page and the command line: a deterministic page, plain data, and clear failures."""
 
 import json
 import math
@@ -7,8 +7,8 @@ import re
 import pytest
 from small_ledger import LEDGER
 
-from lib.ledger import figures, page
-from lib.ledger.__main__ import main
+from companion.ledger import figures, page
+from companion.ledger.__main__ import main
 
 MIXED = {"shared": 0.05, "positive": 5e-7}
 

@@ -1,4 +1,4 @@
-"""lib.ledger.rows: the ledger file is read strictly, and every complaint names the row and the field."""
+"""companion.ledger.rows: the ledger file is read strictly, and every complaint names the row and the field."""
 
 import math
 
@@ -6,8 +6,8 @@ import pytest
 import yaml
 from small_ledger import LEDGER
 
-from lib.ledger import Interval, LedgerError, Printed, load
-from lib.ledger.rows import parse
+from companion.ledger import Interval, LedgerError, Printed, load
+from companion.ledger.rows import parse
 
 
 def changed(place="F3A", drop=(), **fields):

@@ -1,8 +1,8 @@
-"""lib.ledger.typed: a value that was typed in is told from one that was measured."""
+"""companion.ledger.typed: a value that was typed in is told from one that was measured."""
 
 import pytest
 
-from lib.ledger import typed
+from companion.ledger import typed
 
 
 def measured(cell, *others):

@@ -1,12 +1,12 @@
-"""lib.ledger.verdicts: values are judged by the criterion only, and gathered from honest records only."""
+"""companion.ledger.verdicts: values are judged by the criterion only, and gathered from honest records only."""
 
 import json
 import math
 
 import pytest
 
-from lib.ledger import LedgerError, gather, judge, load, measures, score, verdict
-from lib.ledger.verdicts import unmet
+from companion.ledger import LedgerError, gather, judge, load, measures, score, verdict
+from companion.ledger.verdicts import unmet
 
 GOOD = {"shared": 0.05, "positive": 0.5}
 ENOUGH = {"n": 4, "seeds": 10, "sampler": "sobol"}

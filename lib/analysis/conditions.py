@@ -1,0 +1,69 @@
+"""Distances of a network from the conditions under which, by the paper, it integrates (equations 9, 12, 28 and 34)."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import Tensor
+
+from lib.model.activations import Linear, ReLU
+from lib.model.network import Integrator
+from lib.model.task import Task
+from lib.theory.linear.conditions import examine
+from lib.theory.linear.spectrum import shortfall
+from lib.training.losses import proxy_terms
+
+MODES = 64  # neurons up to which equation 12 is looked at, by one Schur decomposition per eigenvalue
+
+
+class Condition(NamedTuple):
+    """One condition of the paper, and how far a network is from it."""
+
+    name: str
+    distance: float  # 0 if it is met, relative to what it asks for; NaN or infinite if it cannot be computed
+    equation: str  # of the paper
+
+
+def distances(network: Integrator, task: Task, signs: Tensor, integrals: Tensor) -> tuple[Condition, ...]:
+    """How far a network is from every condition that the paper has for its kind.
+
+    Args:
+        network: D channels.
+        task: What it should integrate; its scales are positive.
+        signs: D signs of the scales, which are moved into the decoders.
+        integrals: `B x T x D`, where the conditions of the proxy loss are looked at.
+    """
+    Z = network.decoders * signs
+    net = Integrator(network.W, network.encoders, Z, activation=network.activation)
+    gamma, s = (integrals.new_tensor(values) for values in (task.decays, task.scales))
+    found: list[Condition] = []
+    if isinstance(net.activation, Linear):
+        seen = examine(net.W, net.encoders, Z, task, furthest=256)
+        found.append(Condition("moments up to 256 steps", seen.errors.max().item(), "equation 9"))
+        if net.n <= MODES:
+            distance = _or_nan(lambda: shortfall(net.W, net.encoders, Z, task)) / s.min().item()
+            found.append(Condition("weights of all eigenvalues", distance, "equation 12"))
+    if isinstance(net.activation, ReLU) and net.D == 1:
+        found += _at_points(net, task, integrals.new_tensor([[1.0], [-1.0]]), gamma, s, "at two points", "28")
+    z = (integrals * signs / (s * gamma)).flatten(0, 1)
+    found += _at_points(net, task, z[:: max(1, len(z) // 500)], gamma, s, "over the range", "34")
+    return tuple(found)
+
+
+def _at_points(
+    network: Integrator, task: Task, z: Tensor, gamma: Tensor, s: Tensor, where: str, equation: str
+) -> list[Condition]:
+    """Both conditions, rms over points relative to the rms of what they ask for."""
+    of_outputs, of_currents = proxy_terms(network, z, task)
+    F = network.encoders.T @ network.W.T
+    wanted = [(z * s * gamma).square().sum(), ((z * gamma) @ F).square().sum()]
+    shares = [(missed / all_).sqrt().item() for missed, all_ in zip((of_outputs, of_currents), wanted, strict=True)]
+    names = (f"outputs {where}", f"currents {where}")
+    return [Condition(name, share, f"equation {equation}") for name, share in zip(names, shares, strict=True)]
+
+
+def _or_nan(compute: Callable[[], float]) -> float:
+    """A number, or NaN where it is refused."""
+    try:
+        return compute()
+    except ValueError:
+        return float("nan")

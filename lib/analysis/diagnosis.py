@@ -1,0 +1,374 @@
+r"""Is a network an integrator? What of, over which range, and how near to the conditions of the paper?
+
+Nothing is assumed about how the network was trained. What it integrates is read off its answers to single pulses; all
+else is measured on burst sequences against these very integrals, or those of a task that is asked for.
+"""
+
+from dataclasses import dataclass
+from html import escape
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lib import checks
+from lib.analysis.conditions import Condition, distances
+from lib.analysis.identification import fit_integrals, fit_pulses, share_fitted
+from lib.analysis.representation import current_ratios, relative_error
+from lib.analysis.selectivity import axis_share, chance_axis_share
+from lib.analysis.subspaces import coordinates, linear_map
+from lib.model.network import Integrator
+from lib.model.signals import bursts, white_noise
+from lib.model.task import Task
+
+OCTAVES = range(-6, 11)  # sizes of the inputs at which the range is probed, as powers of two
+SEED = 20201123  # of the burst sequences, unless a generator is given
+
+
+class Selectivity(NamedTuple):
+    """What the currents of single neurons follow."""
+
+    active: int  # neurons whose current varies
+    r2: float  # median over these: how much of a current's variance is linear in the integrals
+    axis_share: float  # share of these within ten degrees of one integral's axis
+    chance: float  # the same for directions spread evenly
+
+
+class OnNoise(NamedTuple):
+    """What the outputs follow on white noise of variance one, D numbers each; that of pulses for a true integrator."""
+
+    decays: tuple[float, ...]
+    scales: tuple[float, ...]
+    errors: tuple[float, ...]  # relative, of this very fit
+
+
+class Dimension(NamedTuple):
+    """How low-dimensional the currents are."""
+
+    code: float  # rms outside the span of W's D leading left singular vectors over rms (`Ratios.code`)
+    best: float  # the same for the best D-dimensional subspace
+    encoders: float  # the same for the span of the W e_c
+    participation: float  # (sum of variances)^2 / sum of squared variances, over principal components
+    components: int  # principal components that hold 99 % of the variance
+    r2: float  # of the currents' coordinates in the best subspace, on the integrals: the worst of D
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `diagnose` found; `print` it for a table.
+
+    Attributes:
+        n: Neurons.
+        D: Channels.
+        decays: D numbers, per step: fitted to the answers to pulses, or of the task that was asked for.
+        scales: D numbers; negative if an output has the wrong sign.
+        given: Whether there was a task.
+        fit_r2: D numbers, 1 - residual / sum of squares of the answer to a pulse.
+        responses: `D x steps`, answer of each channel to a pulse of size one; step 0 is the pulse.
+        on_noise: The decays and scales that fit the outputs on white noise; they differ from those of pulses if the
+            network is not linear in its integrals.
+        crosstalk: Largest answer of another channel to a pulse, as a share of that channel's scale.
+        sizes: K largest |integral| / scale of burst sequences of K sizes; in units of summed inputs.
+        size_errors: K relative errors there, rms over rms, the worst channel.
+        range: From and to which |integral| / scale the relative error is below the tolerance; (0, inf) if all sizes
+            are alike, (NaN, NaN) if there is none.
+        amplitude: Size of the inputs for all that follows: 1 if that is within the range.
+        errors: D relative errors on burst sequences.
+        steps: Length of these sequences, and of the answers to pulses.
+        dimension: Of the currents; None if they are not finite, or vanish, as the next two.
+        selectivity: Of the neurons.
+        conditions: Distances from the conditions of the paper.
+        tolerance: Largest relative error, and largest cross-talk, of what counts as an integrator.
+        reasons: Why it does not; empty for an integrator.
+    """
+
+    n: int
+    D: int
+    decays: tuple[float, ...]
+    scales: tuple[float, ...]
+    given: bool
+    fit_r2: tuple[float, ...]
+    responses: Tensor
+    on_noise: OnNoise
+    crosstalk: float
+    sizes: Tensor
+    size_errors: Tensor
+    range: tuple[float, float]
+    amplitude: float
+    errors: tuple[float, ...]
+    steps: int
+    dimension: Dimension | None
+    selectivity: Selectivity | None
+    conditions: tuple[Condition, ...]
+    tolerance: float
+    reasons: tuple[str, ...]
+
+    @property
+    def integrates(self) -> bool:
+        """Whether it is an integrator, within the tolerance."""
+        return not self.reasons
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The table, as pairs of what was asked and the answer."""
+        table = [("integrator", "yes" if self.integrates else "no: " + "; ".join(self.reasons))]
+        found = "asked for" if self.given else "found"
+        for c, (gamma, s) in enumerate(zip(self.decays, self.scales, strict=True)):
+            memory = "no decay" if gamma >= 1 else f"memory {1 / (1 - gamma):.3g} steps"
+            text = f"{found}: decay {gamma:.5g} per step ({memory}), scale {s:.4g}; R2 of pulses {self.fit_r2[c]:.4g}"
+            table.append((f"channel {c + 1}", f"{text}; error on bursts {_percent(self.errors[c])}"))
+        seen = self.on_noise
+        for c, (gamma, s, error) in enumerate(zip(*seen, strict=True)):
+            text = f"decay {gamma:.5g}, scale {s:.4g} fit best, with an error of {_percent(error)}"
+            table.append((f"channel {c + 1}, on white noise", text))
+        if self.D > 1:
+            table.append(("cross-talk", f"{_percent(self.crosstalk)} of the scale"))
+        low, high = self.range
+        if low == 0:
+            limits = "every size (the activation has no scale)"
+        else:
+            open_ended = " at least" if high == self.sizes.max().item() else ""
+            limits = "none" if low != low else f"{low:.3g} to{open_ended} {high:.3g} (|integral| over scale)"
+        table.append(("range", f"{limits}, error below {_percent(self.tolerance)}"))
+        if self.dimension is not None:
+            d = self.dimension
+            text = f"{_percent(d.best)} outside the best {self.D}-dimensional subspace"
+            table.append(("currents", f"{text}, {_percent(d.code)} outside that of W's leading singular vectors"))
+            text = f"participation ratio {d.participation:.3g}, {d.components} components hold 99 %"
+            table.append(("dimension", f"{text}; R2 of the coordinates on the integrals {d.r2:.4g}"))
+        if self.selectivity is not None:
+            s = self.selectivity
+            text = f"{s.active} of {self.n} active, median R2 on the integrals {s.r2:.4g}"
+            share = f"; {_percent(s.axis_share)} follow one integral (chance {_percent(s.chance)})" * (self.D > 1)
+            table.append(("neurons", text + share))
+        return table + [(f"{c.name} ({c.equation})", f"missed by {_percent(c.distance)}") for c in self.conditions]
+
+    def __str__(self) -> str:
+        width = max(len(name) for name, _ in self.rows())
+        return "\n".join(f"{name:{width}}  {text}" for name, text in self.rows())
+
+    def html(self) -> str:
+        """The table as HTML."""
+        rows = (f'<tr><th scope="row">{escape(a)}</th><td>{escape(b)}</td></tr>' for a, b in self.rows())
+        return f'<table class="record-table">{"".join(rows)}</table>'
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+@torch.no_grad()
+def diagnose(
+    network: Integrator,
+    task: Task | None = None,
+    *,
+    steps: int = 200,
+    sequences: int = 32,
+    tolerance: float = 0.1,
+    auxiliary: int = 0,
+    generator: torch.Generator | None = None,
+) -> Diagnosis:
+    r"""Whether a network integrates its D inputs, output c input c, and how. Computed in float64.
+
+    1. Pulses of size 1 and -1 into each channel; half the difference of the answers is fitted by $s\gamma^{t+1}$. The
+       outputs on white noise of variance one are fitted too, for comparison.
+    2. Bursts of sizes from 1/64 to 1024: over which range do the outputs follow these integrals?
+    3. Bursts within that range: errors, the subspace of the currents, and what single neurons follow. Currents are
+       counted from zero, or from their mean if the network has biases (`lib.model.files.Shifted`).
+    4. Distances from conditions of the paper: moments for linear networks, the two-point conditions for one rectified
+       channel, and for all the conditions of the proxy loss at the integrals of step 3.
+
+    Args:
+        network: As it is; not changed.
+        task: Decays and scales to compare with; T is not used. None: those that fit.
+        steps: Length of the answers and of the sequences, 2 to 1000.
+        sequences: Burst sequences of step 3; a quarter as many for each size of step 2.
+        tolerance: Largest relative error of an integrator.
+        auxiliary: Neurons at the end that are not the network's own (`lib.model.files.embed`) and are not counted.
+        generator: Of the sequences; by default always the same.
+
+    Raises:
+        ValueError: entries that are not finite, a task of other than D channels, or sizes out of range.
+    """
+    check_sizes(steps, sequences, tolerance)
+    if checks.whole("auxiliary", auxiliary, 0) >= network.n:
+        raise ValueError(f"auxiliary must be below n={network.n}, got {auxiliary}")
+    if task is not None and task.D != network.D:
+        raise ValueError(f"task must have the network's {network.D} channels, got {task.D}")
+    for name in ("W", "encoders", "decoders"):
+        checks.finite(name, getattr(network, name).detach())
+    f = network.activation
+    net = Integrator(
+        network.W.double(), network.encoders.double(), network.decoders.double(), activation=f
+    )  # the activation is copied, and its thresholds follow the weights
+    D, biased = net.D, hasattr(f, "biases")
+
+    answers = _pulses(net, steps)  # steps x D x D, from the second index's input to the first one's output
+    own = answers.diagonal(dim1=1, dim2=2).T.contiguous()  # D x steps
+    gamma, s, _ = fit_pulses(own)
+    if task is not None:
+        gamma, s = (gamma.new_tensor(values) for values in (task.decays, task.scales))
+    orders = torch.arange(1, steps + 1).to(own)
+    r2 = share_fitted(own, s[:, None] * gamma[:, None] ** orders)
+    others = (answers - torch.diag_embed(own.T)).abs().amax(dim=(0, 2)) / s.abs()
+    crosstalk = others.nan_to_num(torch.inf).max().item() if D > 1 else 0.0
+
+    sign = torch.where(s < 0, -1.0, 1.0).to(s)
+    found = Task([min(max(g, 1e-6), 1.0) for g in gamma.tolist()], [max(v, 1e-12) for v in s.abs().tolist()], steps)
+    scale = s.new_tensor(found.scales)
+    generator = generator or torch.Generator().manual_seed(SEED)
+    x = bursts(sequences, steps, D, generator=generator).to(net.W)
+    y = found.targets(x) * sign
+
+    noise = white_noise(sequences, steps, D, generator=generator).to(net.W)
+    answer = net.run(noise).outputs
+    on_noise = OnNoise(*(tuple(values.tolist()) for values in fit_integrals(noise, answer)))
+
+    few = max(1, sequences // 4)
+    reach = (y[:few] / scale).abs().max()
+    one_for_all = bool(getattr(f, "homogeneous", False))
+    amplitudes = [1.0] if one_for_all else [2.0**k for k in OCTAVES]
+    size_errors = torch.stack([_errors(net.run(a * x[:few]).outputs, a * y[:few]).amax() for a in amplitudes])
+    sizes = reach * reach.new_tensor(amplitudes)
+    low, high = _range(sizes, size_errors, tolerance)
+    if one_for_all:
+        low, high = (0.0, float("inf")) if low == low else (low, high)
+
+    amplitude = 1.0
+    if low == low and not low <= (most := (y / scale).abs().max().item()) <= high:
+        amplitude = min(max(low, 1.0), high) / most if most > high else 1.2 * low / most
+        amplitude = min(amplitude, high / most)
+    x, y = amplitude * x, amplitude * y
+    run = net.run(x)
+    errors = _errors(run.outputs, y)
+    dimension, selectivity = None, None
+    nu = run.currents[..., : net.n - auxiliary]
+    if torch.isfinite(nu).all() and nu.any() and (s != 0).all():
+        centre = (lambda v: v - v.mean(dim=(0, 1))) if biased else (lambda v: v)
+        dimension = _dimension(net, centre(run.currents), centre(y))
+        selectivity = _selectivity(centre(nu), centre(y))
+    reasons = _reasons(gamma, s, r2, crosstalk, (low, high), errors, tolerance, steps)
+    return Diagnosis(
+        n=net.n - auxiliary,
+        D=D,
+        decays=tuple(gamma.tolist()),
+        scales=tuple(s.tolist()),
+        given=task is not None,
+        fit_r2=tuple(r2.tolist()),
+        responses=own,
+        on_noise=on_noise,
+        crosstalk=crosstalk,
+        sizes=sizes,
+        size_errors=size_errors,
+        range=(low, high),
+        amplitude=amplitude,
+        errors=tuple(errors.tolist()),
+        steps=steps,
+        dimension=dimension,
+        selectivity=selectivity,
+        conditions=distances(net, found, sign, y),
+        tolerance=float(tolerance),
+        reasons=reasons,
+    )
+
+
+def check_sizes(steps: int, sequences: int, tolerance: float) -> None:
+    """Raise ValueError unless these are in the ranges that `diagnose` takes."""
+    if checks.whole("steps", steps, 2) > 1000:
+        raise ValueError(f"steps must be at most 1000, got {steps}")
+    checks.whole("sequences", sequences, 4)
+    checks.positive("tolerance", tolerance)
+
+
+def _pulses(network: Integrator, steps: int) -> Tensor:
+    """Half the difference of the answers to pulses of 1 and -1: `steps x D x D`, to output and from input."""
+    D = network.D
+    x = network.W.new_zeros(2 * D, steps, D)
+    x[:D, 0], x[D:, 0] = torch.eye(D).to(x), -torch.eye(D).to(x)
+    y = network.run(x).outputs
+    return ((y[:D] - y[D:]) / 2).permute(1, 2, 0)
+
+
+def _errors(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Relative error of each channel, infinite for outputs that overflow."""
+    return relative_error(outputs, targets).nan_to_num(torch.inf)
+
+
+def _range(sizes: Tensor, errors: Tensor, tolerance: float) -> tuple[float, float]:
+    """Ends of the longest run of sizes with errors within the tolerance, interpolated between sizes on logarithms."""
+    good = (errors <= tolerance).tolist()
+    runs, start = [], None
+    for k, ok in enumerate([*good, False]):
+        if ok and start is None:
+            start = k
+        if not ok and start is not None:
+            runs.append((k - start, start, k - 1))
+            start = None
+    if not runs:
+        return float("nan"), float("nan")
+    _, first, last = max(runs)
+
+    def crossing(inside: int, outside: int) -> float:
+        if not 0 <= outside < len(sizes) or not errors[outside].isfinite():
+            return sizes[inside].item()
+        a, b = errors[inside].clamp_min(1e-12).log(), errors[outside].log()
+        share = ((a.new_tensor(tolerance).log() - a) / (b - a)).item()
+        return (sizes[inside] * (sizes[outside] / sizes[inside]) ** share).item()
+
+    return crossing(first, first - 1), crossing(last, last + 1)
+
+
+def _dimension(network: Integrator, currents: Tensor, y: Tensor) -> Dimension:
+    D, nu = network.D, currents.flatten(0, 1)
+    ratios = current_ratios(network.W, network.encoders, currents)
+    variances, vectors = torch.linalg.eigh(nu.T @ nu)
+    variances = variances.flip(0).clamp_min(0)
+    share = variances.cumsum(0) / variances.sum()
+    fit = linear_map(coordinates(currents, vectors[:, -D:]), y)
+    return Dimension(
+        code=ratios.code,
+        best=ratios.best,
+        encoders=ratios.encoders,
+        participation=(variances.sum().square() / variances.square().sum()).item(),
+        components=int((share < 0.99).sum().item()) + 1,
+        r2=fit.r2.min().item(),
+    )
+
+
+def _selectivity(currents: Tensor, y: Tensor) -> Selectivity:
+    spread = currents.flatten(0, 1).std(dim=0)
+    active = spread > 1e-6 * spread.max()
+    fit = linear_map(currents[..., active], y)
+    D = y.shape[-1]
+    typical = y.square().mean(dim=(0, 1)).sqrt()  # so that scales do not decide what a neuron follows
+    share = axis_share(fit.matrix * typical) if D > 1 else 1.0
+    return Selectivity(int(active.sum().item()), fit.r2.median().item(), share, chance_axis_share(D))
+
+
+def _reasons(
+    gamma: Tensor,
+    s: Tensor,
+    r2: Tensor,
+    crosstalk: float,
+    limits: tuple[float, float],
+    errors: Tensor,
+    tolerance: float,
+    steps: int,
+) -> tuple[str, ...]:
+    """Why a network is no integrator, in words."""
+    found = []
+    for c, (g, scale, fit, error) in enumerate(zip(*(v.tolist() for v in (gamma, s, r2, errors)), strict=True), 1):
+        if not g > 0 or scale == 0:
+            found.append(f"channel {c} does not answer to pulses, or overflows")
+        elif g > 1 + 1 / steps:
+            found.append(f"channel {c} grows by {g:.4g} per step")
+        elif scale < 0:
+            found.append(f"channel {c} has the wrong sign")
+        elif not fit >= 1 - tolerance:
+            found.append(f"channel {c} does not decay with one rate (R2 {fit:.3g})")
+        elif not error <= tolerance:
+            found.append(f"channel {c} misses its integral on bursts by {_percent(error)}")
+    if not crosstalk <= tolerance:
+        found.append(f"channels mix ({_percent(crosstalk)} of the scale)")
+    if not found and limits[0] != limits[0]:
+        found.append("there is no range in which all outputs are right")
+    return tuple(found)

@@ -1,0 +1,173 @@
+r"""Currents as points of a D-dimensional plane, and how those follow the integrals (paper, section 5, figures 8 to 10).
+
+The currents of a trained network lie near the span of its leading left singular vectors $l_c$; their coordinates there
+are linear in the integrals, and what every neuron does follows from that (equations 35 to 37, and 40). Currents and
+states come as `B x T x n`, integrals as `B x T x D`; all fits are made in float64.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lib import checks
+
+
+def leading_vectors(W: Tensor, k: int) -> Tensor:
+    """The k leading left singular vectors of W as columns, `n x k` in float64, of either sign.
+
+    Raises:
+        ValueError: W that is not square, or k that is not between 1 and n.
+    """
+    checks.whole("k", k, 1)
+    n = checks.tensor("W", W, ("n", "n")).shape[0]
+    if W.shape[1] != n or k > n:
+        raise ValueError(f"expected a square W of at least {k} neurons for {k} vectors, got {tuple(W.shape)}")
+    return torch.linalg.svd(W.detach().double()).U[:, :k]
+
+
+def coordinates(currents: Tensor, vectors: Tensor) -> Tensor:
+    r"""Least-squares coordinates $\alpha$ of currents on some vectors, $\nu_t \simeq \sum_c \alpha_{c,t}\, l_c$ (35).
+
+    Args:
+        currents: `... x n`.
+        vectors: `n x k` columns, linearly independent, for example `leading_vectors`.
+
+    Returns:
+        `... x k`, in float64.
+    """
+    n, _ = checks.tensor("vectors", vectors, ("n", "k")).shape
+    nu = checks.tensor("currents", currents.reshape(-1, currents.shape[-1]), ("samples", n)).double()
+    basis = vectors.detach().double()
+    Q, R = torch.linalg.qr(basis)
+    alpha = torch.linalg.solve_triangular(R, (nu @ Q).T, upper=True).T
+    return alpha.reshape(*currents.shape[:-1], -1)
+
+
+class Bounds(NamedTuple):
+    """What lies below and above a number that is not known."""
+
+    lower: float
+    upper: float
+
+
+def ratio_bounds(W: Tensor, currents: Tensor, D: int) -> Bounds:
+    r"""Bounds of the ratio that Table 1 prints, `lib.analysis.representation.Ratios.code`, from angles between two
+    subspaces (E27).
+
+    Let $r$ be the distance of the currents from their best D-dimensional subspace, and $\theta_1 \le \theta_2$ the
+    smallest and the largest angle between that and the span of the leading left singular vectors of W. Then
+
+    $$\max\big(r^2, (1 - r^2)\sin^2\theta_1\big) \le r_{code}^2 \le (1 - r^2)\sin^2\theta_2 + r^2 .$$
+
+    Args:
+        W: `n x n` weights.
+        currents: `... x n`, not all zero.
+        D: Dimensions.
+    """
+    left = leading_vectors(W, D)
+    nu = checks.tensor("currents", currents.reshape(-1, currents.shape[-1]), ("samples", len(left))).double()
+    values, vectors = torch.linalg.eigh(nu.T @ nu)
+    best = vectors[:, -D:]
+    if not values[-1] > 0:
+        raise ValueError("currents must not vanish altogether, got only zeros")
+    missed = (nu - (nu @ best) @ best.T).square().sum() / nu.square().sum()  # r^2, without cancellation
+    sines = torch.linalg.svdvals(best - left @ (left.T @ best))
+    lower = torch.maximum(missed, (1 - missed) * sines[-1].square())
+    upper = (1 - missed) * sines[0].square() + missed
+    return Bounds(lower.sqrt().item(), upper.sqrt().item())
+
+
+class LinearMap(NamedTuple):
+    r"""A fit $\alpha_c = \sum_{c'} R_{c,c'}\, y_{c'}$ without a constant, and how good it is."""
+
+    matrix: Tensor  # R, k x D
+    r2: Tensor  # k, 1 - residual over total sum of squares about the mean; NaN for a coordinate that is constant
+    between_sequences: Tensor  # k, share of the residual's variance that lies between the means of sequences
+
+
+def linear_map(coordinates: Tensor, integrals: Tensor) -> LinearMap:
+    r"""Least-squares map R from integrals, or the outputs that stand for them, to coordinates (equation 37).
+
+    If a coordinate depended on more than the integrals, its residual would keep a memory of the sequence, and its
+    variance would lie between sequences; residuals without memory leave there about 1/T.
+
+    Args:
+        coordinates: `B x T x k`.
+        integrals: `B x T x D` targets or outputs.
+
+    Raises:
+        ValueError: shapes that do not fit, or integrals that do not determine R.
+    """
+    B, T, D = checks.tensor("integrals", integrals, ("B", "T", "D")).shape
+    alpha = checks.tensor("coordinates", coordinates, (B, T, "k")).double()
+    y = integrals.double()
+    flat = y.flatten(0, 1)
+    gram = flat.T @ flat
+    missing = (D - torch.linalg.matrix_rank(gram)).item()
+    if missing:
+        raise ValueError(f"integrals must span all {D} channels, got {B} x {T} samples of rank {D - missing}")
+    R = torch.linalg.solve(gram, flat.T @ alpha.flatten(0, 1)).T
+    residual = alpha - y @ R.T
+    total = (alpha - alpha.mean(dim=(0, 1))).square().sum(dim=(0, 1))
+    varies = (alpha != alpha[:1, :1]).any(dim=0).any(dim=0)
+    r2 = torch.where(varies, 1 - residual.square().sum(dim=(0, 1)) / total, torch.nan)
+    centred = residual - residual.mean(dim=(0, 1))
+    between = centred.mean(dim=1).square().mean(dim=0) / centred.square().mean(dim=(0, 1))
+    return LinearMap(R, r2, between)
+
+
+def selectivity(vectors: Tensor, matrix: Tensor) -> Tensor:
+    r"""What each neuron's current follows, $s_{i,c} = \sum_{c'} R_{c',c}\, l_{c',i}$ (equation 40).
+
+    Args:
+        vectors: `n x k` columns $l_{c'}$.
+        matrix: `k x D`, R.
+
+    Returns:
+        `n x D` in float64; the sign of a singular vector drops out.
+    """
+    k = checks.tensor("vectors", vectors, ("n", "k")).shape[1]
+    checks.tensor("matrix", matrix, (k, "D"))
+    return vectors.detach().double() @ matrix.double()
+
+
+class Prediction(NamedTuple):
+    """How well the states of single neurons follow from the integrals."""
+
+    r2: Tensor  # n, as in `LinearMap`
+    active: Tensor  # n booleans, neurons whose state ever exceeds the level
+    active_share: Tensor  # n, share of the samples at which the state exceeds the level
+
+    @property
+    def median_r2(self) -> Tensor:
+        """Median of `r2` over the active neurons."""
+        return self.r2[self.active].median()
+
+
+def compare_states(states: Tensor, predicted: Tensor, *, level: float = 0.0) -> Prediction:
+    """States against predicted ones, for example f(s_i . y) of equation 40, neuron by neuron.
+
+    Args:
+        states: `B x T x n`, as simulated.
+        predicted: The same shape.
+        level: What a state must exceed to count as active; above 0 for sigmoids, which are never silent.
+
+    Raises:
+        ValueError: shapes that differ (they would broadcast in silence), or no active neuron.
+    """
+    if states.shape != predicted.shape or states.ndim != 3:
+        raise ValueError(f"expected two B x T x n tensors, got {tuple(states.shape)} and {tuple(predicted.shape)}")
+    h, fitted = (values.detach().flatten(0, 1).double() for values in (states, predicted))
+    exceeds = h > level
+    active = exceeds.any(dim=0)
+    if not active.any():
+        raise ValueError(f"states must exceed {level} somewhere, got none that does")
+    return Prediction(explained(h, fitted), active, exceeds.double().mean(dim=0))
+
+
+def explained(values: Tensor, fitted: Tensor) -> Tensor:
+    """R2 of each column of `samples x n` values; NaN where they do not vary."""
+    total = (values - values.mean(dim=0)).square().sum(dim=0)
+    varies = (values != values[0]).any(dim=0)
+    return torch.where(varies, 1 - (values - fitted).square().sum(dim=0) / total, torch.nan)

@@ -1,0 +1,88 @@
+r"""The proxy loss from second moments of the states, where there are more points than neurons (equations 33 and 34).
+
+Of the current's residuals $R_b = W h_b - \nu'_b$, with $\nu'_b = \sum_c \gamma_c z_{bc} W e_c$, the loss and its
+gradient need their mean square and no more than
+
+$$K = \langle R\, h^\dagger \rangle = W C - F^\dagger X^\dagger, \qquad C = \langle h h^\dagger \rangle, \quad
+X = \langle h\, (\gamma z)^\dagger \rangle, \quad S = \langle (\gamma z) (\gamma z)^\dagger \rangle,$$
+$$\langle |R|^2 \rangle = \mathrm{tr}(K W^\dagger) - \mathrm{tr}\big( (W X - F^\dagger S)\, F \big), \qquad
+W^\dagger R_b = (W^\dagger W)\, h_b - W^\dagger \nu'_b,$$
+
+where the rows of F are the $We_c$. With P points and n neurons the residuals themselves take three products of
+$2 P n^2$ operations in a step, forward, back and for the gradient. Here the symmetric C takes $P n^2$, the way back
+$2 P n^2$, and two products of matrices `n x n` are added: 15 instead of 24 times $n^3$ for P = 4 n. The difference of
+large moments costs digits: the gradient is exact to rounding times the ratio of currents to residuals.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.linalg import get_blas_funcs
+from torch import Tensor
+
+from lib.fast.crosses import given_away
+
+# Below this many points for each neuron the products that are added outweigh those that are saved.
+POINTS_PER_NEURON = 2
+FEWEST = 200  # neurons: smaller products are too cheap to care
+
+
+def worth_gram(network: Any, points: int) -> bool:
+    """Whether the loss follows from moments, and is faster so."""
+    f = network.activation
+    thresholds = getattr(f, "thresholds", None)
+    known = hasattr(f, "into_derivative") and (thresholds is None or not thresholds.requires_grad)
+    large = network.n >= FEWEST and points >= POINTS_PER_NEURON * network.n
+    return known and large and network.W.device.type == "cpu" and network.W.dtype in (torch.float32, torch.float64)
+
+
+def gram(rows: Tensor) -> Tensor:
+    """`n x n` products of the columns of a `P x n` matrix on the CPU, summed over rows; half the work of a product."""
+    columns = rows.detach().numpy().T  # which BLAS sees as they are, one after the other
+    syrk: Any = get_blas_funcs("syrk", (columns,))
+    upper = syrk(1.0, columns)
+    found = torch.from_numpy(np.ascontiguousarray(upper.T))  # zeros above the diagonal
+    diagonal = found.diagonal().clone()
+    found += found.T.clone()
+    found.diagonal().copy_(diagonal)
+    return found
+
+
+class OnGram(torch.autograd.Function):
+    """The loss at `P x D` points and its gradient in W, encoders and decoders."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, W: Tensor, E: Tensor, Z: Tensor, z: Tensor, activation: Any, constants: tuple
+    ) -> Tensor:
+        gamma, s, a, b = constants
+        needs_W, needs_E, needs_Z = ctx.needs_input_grad[:3]
+        P = len(z)
+        F = E.T.contiguous() @ W.T  # D x n
+        currents = z @ F
+        H = torch.empty_like(currents)
+        activation.into(currents, H)
+        decayed = z * gamma
+        u = H @ Z - s * decayed  # P x D
+        X, S = decayed.T @ H / P, decayed.T @ decayed / P  # D x n, D x D
+        K = W @ (gram(H) / P) - F.T @ X  # n x n
+        L = X @ W.T - S @ F  # D x n, mean of R and the decayed integrals
+        of_currents = K.double().flatten() @ W.double().flatten() - L.double().flatten() @ F.double().flatten()
+        loss = a / P * u.square().sum() + b * of_currents.to(W.dtype)
+        dE = dW = None
+        if needs_W or needs_E:
+            M = gram(W)
+            delta = torch.addmm(decayed @ (F @ W), H, M, beta=-1).mul_(b)
+            delta.addmm_(u, Z.T, alpha=a).mul_(2 / P)
+            activation.into_derivative(currents, delta)
+            dF = (z.T @ currents).sub_(L, alpha=2 * b)
+            dW = torch.addmm(K.mul_(2 * b), dF.T, E.T) if needs_W else None
+            dE = (dF @ W).T if needs_E else None
+        ctx.gradients = (dW, dE, (2 * a / P) * (H.T @ u) if needs_Z else None)
+        return loss
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, factor: Tensor) -> Any:  # type: ignore[override]
+        return *given_away(ctx, factor), None, None, None
