@@ -51,7 +51,8 @@ def begin(chapter: str, namespace: MutableMapping[str, Any], *, book: str | os.P
 
     Called as `begin("nonlinear/representation", globals())` right after the parameters cell. Values in `namespace` are
     replaced by the checked ones (an int given for a float becomes a float, a single value given for a list a list).
-    Torch, if it is loaded, gets the number of threads in `OMP_NUM_THREADS`, if that is set.
+    Torch, if it is loaded, gets the number of threads in `OMP_NUM_THREADS`, if that is set. A run declares what its
+    own source declares: `companion.batch` names that file in `LIB_SOURCE`, since the chapter may change meanwhile.
 
     Args:
         chapter: Path of the notebook under the book folder, without suffix.
@@ -64,7 +65,7 @@ def begin(chapter: str, namespace: MutableMapping[str, Any], *, book: str | os.P
     """
     global _run
     path = notebooks.chapter_path(chapter, book)
-    declared = notebooks.parameters(path)
+    declared = notebooks.parameters(os.environ.get("LIB_SOURCE") or path)
     missing = [name for name in declared if name not in namespace]
     if missing:
         raise ValueError(f"run the parameters cell of {chapter} first: {', '.join(missing)} has no value")

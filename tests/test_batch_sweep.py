@@ -252,3 +252,17 @@ def test_the_executed_notebook_holds_the_parameters(tmp_path):
     cells = nbformat.read(tmp_path / "out" / "runs" / key / "notebook.ipynb", as_version=4).cells
     assert any("x = 3.5" in cell.source for cell in cells)
     assert PARAMETERS.splitlines()[0] in cells[1].source
+
+
+def test_a_run_declares_what_it_was_planned_with(tmp_path, monkeypatch):
+    """The chapter gains a parameter between the plan and the run, which goes on with its own source."""
+    monkeypatch.setenv("LIB_BOOK", str(tmp_path / "book"))
+    begins = "from companion.record import begin, record\nbegin('part/tiny', globals())\nrecord('twice', 2 * x)"
+    source = notebook(tmp_path / "book" / "part" / "tiny.ipynb", begins)
+    planned = plan(source, None, {"seed": [3, 4]}, out=tmp_path / "out")
+    planned.source.parent.mkdir(parents=True, exist_ok=True)
+    planned.source.write_bytes(source.read_bytes())
+    notebook(source, begins, parameters=PARAMETERS + "more: int = 7\n")
+    done = run(planned, engine="serial", progress=False)
+    assert done.ok, done.failed
+    assert gather(tmp_path / "out")["twice"].tolist() == [2.0, 2.0]

@@ -87,7 +87,8 @@ def execute(
     """
     notebook = Path(notebook).resolve()
     values = validate(parameters, declared_parameters(notebook)) if parameters else {}
-    env = environment(threads, **({"LIB_REFRESH": "1"} if refresh else {}), **(variables or {}))
+    own = {"LIB_SOURCE": str(notebook)} | ({"LIB_REFRESH": "1"} if refresh else {})
+    env = environment(threads, **own, **(variables or {}))
     partial = failed or _partial(output)
     partial.parent.mkdir(parents=True, exist_ok=True)
     private = tempfile.mkdtemp(prefix="k-", dir=scratch)
