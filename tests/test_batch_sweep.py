@@ -259,10 +259,10 @@ def test_a_run_declares_what_it_was_planned_with(tmp_path, monkeypatch):
     monkeypatch.setenv("LIB_BOOK", str(tmp_path / "book"))
     begins = "from companion.record import begin, record\nbegin('part/tiny', globals())\nrecord('twice', 2 * x)"
     source = notebook(tmp_path / "book" / "part" / "tiny.ipynb", begins)
-    planned = plan(source, None, {"seed": [3, 4]}, out=tmp_path / "out")
-    planned.source.parent.mkdir(parents=True, exist_ok=True)
+    planned = plan(source, None, {"seed": [3]}, out=tmp_path / "out")
+    planned.source.parent.mkdir(parents=True)
     planned.source.write_bytes(source.read_bytes())
     notebook(source, begins, parameters=PARAMETERS + "more: int = 7\n")
-    done = run(planned, engine="serial", progress=False)
-    assert done.ok, done.failed
-    assert gather(tmp_path / "out")["twice"].tolist() == [2.0, 2.0]
+    done = run_one(planned.runs[0])
+    assert done["status"] == "ok", done["message"]
+    assert done["values"] == {"twice": 2.0}
