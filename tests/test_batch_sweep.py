@@ -265,4 +265,4 @@ def test_a_run_declares_what_it_was_planned_with(tmp_path, monkeypatch):
     notebook(source, begins, parameters=PARAMETERS + "more: int = 7\n")
     done = run_one(planned.runs[0])
     assert done["status"] == "ok", done["message"]
-    assert done["values"] == {"twice": 2.0}
+    assert done["values"] == {"twice": {"value": 2.0}}
