@@ -56,7 +56,9 @@ def test_forward_is_the_loop(name, D, start, rng):
     ran = network(x, state)
     close(ran.currents, currents)
     close(ran.outputs, outputs)
-    close(network.states(ran.currents), PAIRS[name][1](currents))
+    close(ran.states, PAIRS[name][1](currents))
+    assert torch.equal(network.states(ran.currents), ran.states)
+    assert (ran.states is ran.currents) == (name == "linear")  # the identity costs no memory
 
 
 @FEW
@@ -113,7 +115,7 @@ def test_a_state_continues_a_run(D, rng):
     x = randn(3, 7, D, rng=rng)
     whole = network.run(x)
     first = network.run(x[:, :4])
-    rest = network(x[:, 4:], network.states(first.currents[:, -1]))
+    rest = network.run(x[:, 4:], first.final_state)
     close(torch.cat([first.outputs, rest.outputs], dim=1), whole.outputs)
 
 

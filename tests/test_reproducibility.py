@@ -37,7 +37,7 @@ PROGRAM = """
         network, history = train_integrator(task, Training(n_steps=200, lr=0.5), **options)
         x = bursts(16, 100, generator=g, dtype=here.dtype)
         ran, targets = network.run(x), task.targets(x)
-        lines = fit_states(network.states(ran.currents), targets[..., 0])
+        lines = fit_states(ran.states, targets[..., 0])
         kinds = populations(lines.positive, lines.negative).bincount(minlength=4)
         ratios = current_ratios(network.W, network.encoders, ran.currents)
         return {

@@ -99,7 +99,7 @@ def test_inputs_outside_of_the_range_of_the_weights_get_neurons_of_their_own(tmp
     expected = both["out"](both["cell"](x)[0]).detach()
     torch.testing.assert_close(loaded.network.run(x).outputs, expected, rtol=1e-10, atol=1e-10)
     assert loaded.auxiliary == 2 and not isinstance(loaded.network.activation, Shifted)
-    states = loaded.network.states(loaded.network.run(x).currents)
+    states = loaded.network.run(x).states
     assert not states[..., 5:].any()
 
 

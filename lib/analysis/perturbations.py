@@ -33,13 +33,14 @@ def run_noisy(network: Integrator, x: Tensor, noise: Tensor) -> Trajectory:
     B, T, _ = checks.tensor("x", x, ("B", "T", network.D)).shape
     checks.tensor("noise", noise, (B, T, network.n))
     W, h = network.W, torch.zeros_like(noise[:, 0])
-    currents, outputs = [], []
+    currents, states, outputs = [], [], []
     for t in range(T):
         nu = (h + x[:, t] @ network.encoders.T) @ W.T
         h = network.states(nu) + noise[:, t]
         currents.append(nu)
+        states.append(h)
         outputs.append(h @ network.decoders)
-    return Trajectory(torch.stack(currents, dim=1), torch.stack(outputs, dim=1))
+    return Trajectory(*(torch.stack(parts, dim=1) for parts in (currents, states, outputs)))
 
 
 @torch.no_grad()
@@ -143,7 +144,7 @@ def noise_changes(
     """
     checks.whole("T, the length of x,", x.shape[1], 51)
     run = network.run(x)
-    rms = network.states(run.currents).square().mean().sqrt()
+    rms = run.states.square().mean().sqrt()
     noise = rms * normal(*x.shape[:2], network.n, generator=generator).to(x)
     found = [change(run_noisy(network, x, level * noise).outputs, run.outputs) for level in levels]
     gain = noise_gain(network, run.currents[:, 50::50].flatten(0, 1)).mean(dim=0).sqrt()  # D

@@ -50,11 +50,12 @@ class Sheet:
 
     @torch.no_grad()
     def run(self, x: Tensor) -> Trajectory:
-        """Currents on `B x T x D` inputs, and the exact integrals as outputs, like `Integrator.run`."""
+        """Currents and states on `B x T x D` inputs, and the exact integrals as outputs, like `Integrator.run`."""
         y = self.task.targets(x)
         gamma, s = (torch.tensor(v, dtype=y.dtype, device=y.device) for v in (self.task.decays, self.task.scales))
         z = y / (s * gamma)
-        return Trajectory(z.to(self.images) @ self.images.T, y)
+        nu = z.to(self.images) @ self.images.T
+        return Trajectory(nu, self.activation(nu), y)
 
     @torch.no_grad()
     def states(self, currents: Tensor) -> Tensor:

@@ -17,10 +17,16 @@ TRAINABLE = ("W", "encoders", "decoders", "thresholds")
 
 
 class Trajectory(NamedTuple):
-    """What a network did on a batch of inputs."""
+    """What a network did on a batch of inputs; states of the identity are the currents, not a copy."""
 
     currents: Tensor  # B x T x n, nu_t
+    states: Tensor  # B x T x n, h_t
     outputs: Tensor  # B x T x D, y_t
+
+    @property
+    def final_state(self) -> Tensor:
+        """`B x n`, from which a run on further inputs continues."""
+        return self.states[:, -1]
 
 
 class Integrator(nn.Module):
@@ -161,7 +167,9 @@ class Integrator(nn.Module):
             h = f(nu)
             currents.append(nu)
             outputs.append(h @ Z)
-        return Trajectory(torch.stack(currents, dim=1), torch.stack(outputs, dim=1))
+        of_all = torch.stack(currents, dim=1)
+        currents.clear()
+        return Trajectory(of_all, f(of_all), torch.stack(outputs, dim=1))
 
     def _second_product(self, x: Tensor, We: Tensor) -> Tensor:
         """W f(x We) for `B x 1` first inputs: x+ W f(We) + x- W f(-We), two matrix-vector products."""
@@ -170,9 +178,9 @@ class Integrator(nn.Module):
         return ReLU()(torch.cat([x, -x], dim=1)) @ ends.T
 
     @torch.no_grad()
-    def run(self, x: Tensor) -> Trajectory:
+    def run(self, x: Tensor, state: Tensor | None = None) -> Trajectory:
         """`forward` without gradients, for analysis."""
-        return self(x)
+        return self(x, state)
 
     def states(self, currents: Tensor) -> Tensor:
         """States $h = f(\\nu)$ of the same shape as `currents`."""

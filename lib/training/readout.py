@@ -92,7 +92,7 @@ class ContextLoss:
 @torch.no_grad()
 def frozen_states(network: Integrator | Sheet, x: Tensor) -> Tensor:
     """States of a network on `B x T x D` inputs, `B x T x n`, without gradients."""
-    return network.states(network.run(x).currents)
+    return network.run(x).states
 
 
 class Accuracy(NamedTuple):
