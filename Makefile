@@ -40,10 +40,11 @@ test: ## everything that is checked: style, types, unit tests, all notebooks, th
 test-slurm: setup ## sweeps on a real SLURM of one node; as root, with slurmctld, slurmd and munge from Debian
 	@unshare -n sh -c 'ip link set lo up && ip address add 10.99.0.1/32 dev lo && pytest tests/with_slurm.py'
 
-lint: setup ## style of code and notebooks, and types
+lint: setup ## style of code and notebooks, types, and which package imports which
 	@ruff check --quiet .
 	@ruff format --quiet --check .
 	@basedpyright
+	@found=$$(lint-imports --no-cache --no-logo 2>&1) || { echo "$$found"; exit 1; }
 
 smoke: setup ## run every chapter at toy size
 	@OMP_NUM_THREADS=1 pytest tests/test_chapters.py

@@ -1,8 +1,8 @@
 r"""Products of large matrices, through the faster of two libraries that torch contains.
 
 In float32 on a CPU torch multiplies with MKL, which takes a slow path on some processors; oneDNN, in the same torch,
-may be 2.2 times faster there and equally fast elsewhere. The first time a large product of some shape comes along, both are
-timed, and the better one serves that class of shapes for the rest of the process. Results are equal to rounding.
+may be 2.2 times faster there and equally fast elsewhere. The first time a large product of some shape comes along, both
+are timed, and the better one serves that class of shapes for the rest of the process. Results are equal to rounding.
 
 `LIB_GEMM` in the environment fixes the choice: `mkl`, `onednn`, or `auto` (the default), for numbers that must be equal
 bit for bit from one process to another. All else (small products, float64, GPUs, batches) is torch's own way: in
@@ -76,7 +76,8 @@ def _large(a: Tensor, b: Tensor) -> bool:
         plain
         and a.shape[0] * a.shape[1] * b.shape[1] >= SMALL
         and all(type(t) in (Tensor, torch.nn.Parameter) and t.layout == torch.strided for t in (a, b))
-        and not any(torch._C._functorch.is_functorch_wrapped_tensor(t) for t in (a, b))  # vmap has its own way
+        # vmap has its own way
+        and not any(torch._C._functorch.is_functorch_wrapped_tensor(t) for t in (a, b))  # type: ignore[attr-defined]
     )
 
 
