@@ -26,9 +26,8 @@ from lib.model.network import Integrator
 from lib.model.task import Task
 from lib.training.loop import OPTIMISERS, Training, train
 from lib.training.losses import BatchLoss
-from lib.training.points import UniformPoints
 from lib.training.proxies import SampledProxy
-from lib.training.samplers import MonteCarlo
+from lib.training.samplers import MonteCarlo, UniformPoints
 
 DECAYS = {"relu": (0.995, 0.993, 0.992), "sigmoid": (0.8, 0.75, 0.75), "gentle": (0.8, 0.77, 0.75)}
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -163,10 +162,10 @@ class Turns:
 
 def sampler(case: Case) -> Callable[[], Tensor]:
     """Ours, by Monte Carlo."""
-    generator = torch.Generator().manual_seed(2)
+    options: dict[str, Any] = {"generator": torch.Generator().manual_seed(2), "dtype": torch.float32}
     if case.loss == "proxy":
-        return UniformPoints(case.batch, case.D, z_max=Z_MAX, generator=generator)
-    return MonteCarlo(case.batch, case.T, case.D, generator=generator)
+        return UniformPoints(case.batch, case.D, z_max=Z_MAX, **options)
+    return MonteCarlo(case.batch, case.T, case.D, **options)
 
 
 def objective(case: Case) -> Callable[[Integrator, Tensor], Tensor]:

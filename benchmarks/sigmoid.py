@@ -21,8 +21,8 @@ from lib.model.network import Integrator
 from lib.model.signals import bursts
 from lib.model.task import Task
 from lib.training.loop import Training, train
-from lib.training.points import UniformPoints, points
 from lib.training.proxies import SampledProxy
+from lib.training.samplers import UniformPoints, points
 
 LR = 5e-4
 GOAL = Task(0.8)
@@ -87,7 +87,7 @@ def run(options: Options) -> Report:
         return relative_error(network.run(x).outputs, GOAL.targets(x))[0].item()
 
     def draw(name: str) -> UniformPoints:
-        return points(name, batch, generator=torch.Generator().manual_seed(2))
+        return points(name, batch, generator=torch.Generator().manual_seed(2), dtype=torch.float32)
 
     start = Integrator.random(
         n,

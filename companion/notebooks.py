@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 RECORD_MIME = "application/vnd.integrator.record+json"
 """MIME type under which `companion.record` stores a value in a notebook's outputs."""
 
-SAMPLERS = ("monte-carlo", "antithetic", "sobol", "strata", "grid")  # of inputs, and of the points of the proxy loss
+SAMPLERS = ("monte-carlo", "sobol", "strata", "grid")  # of inputs, and of the points of the proxy loss
 DTYPES = ("float32", "float64")
 SCALARS: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
 

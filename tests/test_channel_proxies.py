@@ -13,8 +13,8 @@ from lib.model.signals import white_noise
 from lib.model.task import Task
 from lib.training.loop import Training, train
 from lib.training.losses import TwoPointProxy
-from lib.training.points import points
 from lib.training.proxies import SampledProxy
+from lib.training.samplers import points
 
 DECAYS = [0.8, 0.77, 0.75, 0.76, 0.79]
 KINDS = pytest.mark.parametrize("sampler", ["monte-carlo", "sobol"])

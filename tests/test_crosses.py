@@ -10,8 +10,8 @@ from lib.model.activations import ReLU, Sigmoid
 from lib.model.network import Integrator
 from lib.model.task import Task
 from lib.training.loop import Training, train
-from lib.training.points import points
 from lib.training.proxies import SampledProxy
+from lib.training.samplers import points
 
 Z = 5.1
 GENTLE = Sigmoid(5.0, 0.0)

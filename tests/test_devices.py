@@ -49,7 +49,7 @@ from lib.theory.linear import (
 from lib.theory.linear import hessian as linear_hessian
 from lib.theory.relu import descent as relu_descent
 from lib.theory.relu import hessian, printed, rank_one, two_point
-from lib.training import dale, losses, points, proxies, recipes, samplers
+from lib.training import dale, losses, proxies, recipes, samplers
 from lib.training import loop as training
 from lib.training import readout as heads
 
@@ -189,8 +189,12 @@ class Things:
     def modes(self) -> dale.Modes:
         return dale.Modes(self(3), self(N, 3), self(N, 3))
 
+    def draws(self) -> dict[str, Any]:
+        """Options of samplers; one batch at a time, because states of a generator cannot be compared here."""
+        return {"generator": self.generator, "device": self.device, "dtype": torch.float32, "ahead": 1}
+
     def sampler(self, name: str) -> samplers.MonteCarlo:
-        return samplers.sampler(name, B, T, 2, generator=self.generator, device=self.device)
+        return samplers.sampler(name, B, T, 2, **self.draws())
 
     def task_results(self, run: Callable[[Any, int], Any]) -> list[Any]:
         """A function of every network."""
@@ -235,7 +239,7 @@ CASES: dict[str, Callable[[Things], Any]] = {
     **methods("relu"),
     **methods("sigmoid"),
     "signals.integrals": lambda t: signals.integrals(t(B, T, 2), [0.9, 0.8], [1.0, 2.0]),
-    "samplers.sampler": lambda t: t.sampler("antithetic")(),
+    "samplers.sampler": lambda t: t.sampler("monte-carlo")(),
     "samplers.MonteCarlo.__call__": lambda t: t.sampler("monte-carlo")(),
     "tasks.Task.targets": lambda t: [TASK[D].targets(t(B, T, D)) for D in (1, 2)],
     "networks.Integrator": lambda t: networks.Integrator(
@@ -370,8 +374,8 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "relu.images.lines": lambda t: images.lines(images.Images(t(B, N, 1), t(B, N, 1), t(B, N, 1)), t(B)),
     "losses.proxy_loss": lambda t: t.task_results(lambda f, D: losses.proxy_loss(f, t(B, D), TASK[D])),
     "losses.TwoPointProxy.__call__": lambda t: losses.TwoPointProxy(TASK[1])(t.networks["relu", 1], t(2, 1)),
-    "points.points": lambda t: points.points("strata", B, generator=t.generator, device=t.device)(),
-    "points.UniformPoints.__call__": lambda t: points.UniformPoints(B, generator=t.generator, device=t.device)(),
+    "samplers.points": lambda t: samplers.points("strata", B, **t.draws())(),
+    "samplers.UniformPoints.__call__": lambda t: samplers.UniformPoints(B, **t.draws())(),
     "proxies.SampledProxy.__call__": lambda t: t.task_results(
         lambda f, D: proxies.SampledProxy(TASK[D], skeleton=False)(f, t(B, D))
     ),

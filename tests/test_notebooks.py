@@ -8,7 +8,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from companion import notebooks
 from companion.notebooks import NotebookError, Parameter, parameters, validate
-from lib.training import points, samplers
+from lib.training import samplers
 
 SOURCE = """\
 n: int = 1000  # neurons
@@ -113,7 +113,7 @@ def test_values_get_the_declared_type_and_order(declared):
         ({"lr": 0.0}, "above 0"),
         ({"verbose": 1}, "must be bool"),
         ({"sampler": 1}, "must be str"),
-        ({"sampler": "sobel"}, "one of monte-carlo, antithetic, sobol"),
+        ({"sampler": "sobel"}, "one of monte-carlo, sobol, strata, grid"),
         ({"n": 0}, "at least 1"),
         ({"decays": [0.9, 1.1]}, "above 0 and at most 1"),
         ({"decays": [0.0]}, "above 0 and at most 1"),
@@ -145,7 +145,7 @@ def test_shared_names_have_ranges(name, type_, good, bad):
 
 
 def test_the_samplers_known_here_are_those_of_the_package():
-    assert set(notebooks.SAMPLERS) == set(samplers.SAMPLERS) | set(points.POINTS)
+    assert set(notebooks.SAMPLERS) == set(samplers.SAMPLERS) | set(samplers.POINTS)
 
 
 def test_the_book_folder_can_be_named(tmp_path, monkeypatch):

@@ -11,9 +11,9 @@ from lib.model.network import Integrator
 from lib.model.task import Task
 from lib.training.loop import Training, train
 from lib.training.losses import proxy_loss
-from lib.training.points import points
 from lib.training.proxies import SampledProxy
 from lib.training.recipes import place, train_integrator
+from lib.training.samplers import points
 
 TASK = Task(0.8, 1.3)
 EVERYTHING = ("W", "encoders", "decoders")
@@ -90,7 +90,7 @@ def test_the_same_training_from_the_null_start():
 
 def test_in_float32_the_error_is_one_of_rounding(rng):
     net = network(rng, n=100, dtype=torch.float32)
-    z = points("monte-carlo", 1000, generator=rng)()
+    z = points("monte-carlo", 1000, generator=rng, dtype=torch.float32)()
     exact = gradients(SampledProxy(TASK, skeleton=False), net.double(), z.double())
     ours = gradients(SampledProxy(TASK), net.float(), z)
     for a, b in zip(ours, exact, strict=True):

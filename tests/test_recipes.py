@@ -9,10 +9,9 @@ from lib.model.task import Task
 from lib.training.dale import DaleLaw
 from lib.training.loop import Training, train
 from lib.training.losses import BatchLoss
-from lib.training.points import points
 from lib.training.proxies import SampledProxy
 from lib.training.recipes import place, train_integrator
-from lib.training.samplers import sampler
+from lib.training.samplers import points, sampler
 
 
 def test_place_from_the_parameters_of_a_notebook():

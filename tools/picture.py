@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 
-from lib.training.checkpoints import write_atomically
+from lib.model.atomic import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "book" / "static" / "line.png"

@@ -17,9 +17,9 @@ from nbformat import NotebookNode
 
 from companion.batch import execute
 from lib.analysis.diagnosis import check_sizes
+from lib.model.atomic import write_atomically
 from lib.model.files import LARGEST, read_network
 from lib.model.task import Task
-from lib.training.checkpoints import write_atomically
 
 TEMPLATE = Path(__file__).with_name("template.ipynb")
 PAGE = """<!DOCTYPE html>

@@ -23,9 +23,9 @@ from torch.nn.functional import pad
 from lib import checks
 from lib.model import activations
 from lib.model.activations import Activation
+from lib.model.atomic import write_atomically
 from lib.model.network import Integrator
 from lib.model.torch_rnn import from_torch
-from lib.training.checkpoints import write_atomically
 
 FORMAT = "integrator-weights-1"
 LARGEST = 2**28  # bytes of a file; 8192 neurons in float32

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lib import checks
 from lib.model.activations import Activation, ReLU
 from lib.model.codes import random_codes
-from lib.model.signals import normal
+from lib.model.signals import DTYPE, normal
 
 TRAINABLE = ("W", "encoders", "decoders", "thresholds")
 
@@ -106,7 +106,7 @@ class Integrator(nn.Module):
         radius: float = 0.0,
         activation: Activation | None = None,
         trained: Collection[str] = ("W",),
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype = DTYPE,
         device: torch.device | str = "cpu",
         **codes,
     ) -> "Integrator":

@@ -13,15 +13,16 @@ from torch import Tensor
 
 from lib import checks
 
+DTYPE = torch.float64
+"""Of networks, signals and samplers, unless another one is asked for."""
+
 
 def normal(*shape: int, generator: torch.Generator) -> Tensor:
     """Independent standard normal numbers of this shape: float64, on the CPU."""
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
-def white_noise(
-    batch: int, T: int, D: int = 1, *, generator: torch.Generator, dtype: torch.dtype = torch.float64
-) -> Tensor:
+def white_noise(batch: int, T: int, D: int = 1, *, generator: torch.Generator, dtype: torch.dtype = DTYPE) -> Tensor:
     """`batch x T x D` independent standard normal inputs, the paper's training signals."""
     for name, value in (("batch", batch), ("T", T), ("D", D)):
         checks.whole(name, value, 1)
@@ -35,7 +36,7 @@ def autoregressive(
     *,
     coefficient: float,
     generator: torch.Generator,
-    dtype: torch.dtype = torch.float64,
+    dtype: torch.dtype = DTYPE,
 ) -> Tensor:
     r"""`batch x T x D` stationary AR(1) inputs of unit variance, $x_t = \rho x_{t-1} + \sqrt{1-\rho^2}\,\xi_t$.
 
@@ -58,7 +59,7 @@ def bursts(
     candidates: int = 20,
     duration: int = 25,
     refractory: int = 10,
-    dtype: torch.dtype = torch.float64,
+    dtype: torch.dtype = DTYPE,
 ) -> Tensor:
     """`batch x T x D` test sequences: bursts of +1 or of -1, separated by sparse noise (after the authors' generator).
 

@@ -1,8 +1,6 @@
 """Checkpoints of a training in progress: one safetensors file, no pickle, replaced atomically."""
 
 import json
-import os
-import tempfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from lib.model.atomic import write_atomically
+
 FORMAT = "integrator-checkpoint-1"
 
 
@@ -24,28 +24,6 @@ class Checkpoint:
     losses: list[float]
     best_loss: float
     best: dict[str, Tensor]
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that readers see the old content or the new, never a part of it.
-
-    Raises:
-        OSError: naming the path, if the folder is missing, not writable or full; nothing is left behind.
-    """
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise OSError(error.errno, f"cannot write to the folder of {path}: {error.strerror}") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except OSError as error:
-        raise OSError(error.errno, f"cannot write {path}: {error.strerror}") from error
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def save_checkpoint(

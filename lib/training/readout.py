@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lib import checks
 from lib.model.ideal_population import Sheet
 from lib.model.network import Integrator
-from lib.model.signals import normal
+from lib.model.signals import DTYPE, normal
 from lib.model.task import Task
 
 
@@ -38,7 +38,7 @@ class Head(nn.Module):
         n: int,
         *,
         generator: torch.Generator,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype = DTYPE,
         device: torch.device | str = "cpu",
         slope: float = 50.0,
         threshold: float = 0.1,

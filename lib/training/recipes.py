@@ -12,8 +12,8 @@ from lib.model.network import Integrator
 from lib.model.task import Task
 from lib.training.loop import History, Training, train
 from lib.training.losses import BatchLoss, TwoPointProxy
-from lib.training.points import points
 from lib.training.proxies import SampledProxy
+from lib.training.samplers import points
 from lib.training.samplers import sampler as make_sampler
 
 
@@ -74,7 +74,7 @@ def train_integrator(
         training: Steps, learning rate, optimiser and stopping rules.
         n: Neurons.
         batch: Sequences, or points of the proxy loss, per step.
-        sampler: "monte-carlo", "antithetic" or "sobol"; of points "monte-carlo", "sobol", "strata" or "grid".
+        sampler: "monte-carlo" or "sobol"; of points "monte-carlo", "sobol", "strata" or "grid".
         generator: Source of every draw: the network's first, then the inputs.
         place: Device and dtype.
         activation: ReLU if None.
