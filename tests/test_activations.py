@@ -12,8 +12,15 @@ from torch.func import grad, vmap
 from lib.model.activations import ACTIVATIONS, Linear, ReLU, Sigmoid, activation
 
 FEW = settings(deadline=None, derandomize=True, max_examples=20)
-ALL = [Linear(), ReLU(), Sigmoid(), Sigmoid(3.0, torch.tensor([0.0, -1.0, 0.5, 2.0], dtype=torch.float64))]
-each = pytest.mark.parametrize("f", ALL, ids=["linear", "relu", "sigmoid", "thresholds"])
+ALL = [
+    Linear(),
+    ReLU(),
+    ReLU(1.0),
+    ReLU(0.3),
+    Sigmoid(),
+    Sigmoid(3.0, torch.tensor([0.0, -1.0, 0.5, 2.0], dtype=torch.float64)),
+]
+each = pytest.mark.parametrize("f", ALL, ids=["linear", "relu", "clamp", "another slope", "sigmoid", "thresholds"])
 
 
 def away_from_zero(rng, *shape):
@@ -91,6 +98,23 @@ def test_rectifier_is_flat_to_second_order():
     (curvature,) = torch.autograd.grad(slope.sum(), nu)
     assert slope.tolist() == [0, 0, 1]
     assert curvature.tolist() == [0, 0.25, 1]  # H(nu)^2
+
+
+def test_rectifier_with_another_slope_at_zero():
+    nu = torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64, requires_grad=True)
+    for f, torchs in ((ReLU(0.0), torch.relu), (ReLU(1.0), lambda nu: nu.clamp(min=0))):
+        ours, theirs = (torch.autograd.grad(g(nu).sum(), nu)[0] for g in (f, torchs))
+        assert torch.equal(ours, theirs)
+    first = torch.autograd.grad((ReLU(0.3)(nu) * nu).sum(), nu, create_graph=True)[0]  # f + f' x
+    second = torch.autograd.grad(first.sum(), nu)[0]  # f' + f', as f' is constant in pieces
+    assert second.tolist() == [0, 0.6, 2]
+    assert vmap(grad(ReLU(0.3)))(nu.detach()).tolist() == [0, 0.3, 1]
+
+
+@pytest.mark.parametrize("slope", [-0.1, 1.1, float("nan"), True])
+def test_rectifier_refuses_a_slope(slope):
+    with pytest.raises(ValueError, match=r"slope_at_zero must lie in \[0, 1\], got"):
+        ReLU(slope)
 
 
 def test_rectifier_under_vmap():

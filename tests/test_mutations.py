@@ -200,7 +200,7 @@ FAULTS = {
     ),
     "the rectifier has slope 1 at zero": Fault(
         "lib/model/activations.py",
-        "torch.heaviside(currents.detach(), currents.new_full((), 0.5))",
+        "torch.heaviside(currents.detach(), currents.new_full((), at_zero))",
         "torch.heaviside(currents.detach(), currents.new_full((), 1.0))",
         "test_activations.py::test_rectifier_has_slope_one_half_at_zero",
     ),

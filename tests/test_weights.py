@@ -13,7 +13,7 @@ from safetensors.torch import save, save_file
 from torch import nn
 
 from lib.model import files
-from lib.model.activations import ACTIVATIONS, Sigmoid
+from lib.model.activations import ACTIVATIONS, ReLU, Sigmoid
 from lib.model.files import FileError, Shifted, embed, read_network, write_network
 from lib.model.network import Integrator
 from lib.model.torch_rnn import to_torch
@@ -62,6 +62,17 @@ def test_own_weights_come_back(name, D, tmp_path, rng):
     for part in ("W", "encoders", "decoders"):
         torch.testing.assert_close(getattr(loaded.network, part), getattr(network, part), rtol=0, atol=0)
     same_outputs(loaded.network, network, rng)
+
+
+def test_a_rectifiers_slope_at_zero_is_kept(tmp_path):
+    W = torch.tensor([[0.3, -0.2], [0.7, 0.4]], dtype=torch.float64)
+    network = Integrator(W, W[:, :1], W[:, 1:], activation=ReLU(0.7))
+    write_network(tmp_path / "w", network)
+    assert read_network(tmp_path / "w").network.activation.slope_at_zero == 0.7
+    parts = {"W": W, "encoders": W[:, :1].clone(), "decoders": W[:, 1:].clone()}
+    save_file(parts, tmp_path / "v", metadata={"activation": "relu", "slope_at_zero": "2"})
+    with pytest.raises(FileError, match=r"slope_at_zero must lie in \[0, 1\], got '2'"):
+        read_network(tmp_path / "v")
 
 
 def test_thresholds_of_every_neuron_come_back(tmp_path, rng):

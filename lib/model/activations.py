@@ -39,45 +39,59 @@ class Linear(nn.Module):
         currents.copy_(factor)
 
 
-class _HalfAtZero(torch.autograd.Function):
-    """max(x, 0) whose derivative is Heaviside's step with H(0) = 1/2; twice differentiable, and safe under `vmap`."""
+class _Rectified(torch.autograd.Function):
+    """max(x, 0) with a given slope at zero; twice differentiable, and safe under `vmap`."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(currents: Tensor) -> Tensor:
+    def forward(currents: Tensor, slope_at_zero: float) -> Tensor:
         return currents.clamp_min(0)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: Tensor) -> None:
         ctx.save_for_backward(inputs[0])
+        ctx.slope_at_zero = inputs[1]
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
         (currents,) = ctx.saved_tensors
-        return gradients[0] * _step(currents)
+        return gradients[0] * _step(currents, ctx.slope_at_zero), None
 
 
-def _step(currents: Tensor) -> Tensor:
-    return torch.heaviside(currents.detach(), currents.new_full((), 0.5))
+def _step(currents: Tensor, at_zero: float) -> Tensor:
+    return torch.heaviside(currents.detach(), currents.new_full((), at_zero))
 
 
 class ReLU(nn.Module):
-    r"""The rectifier $f(\nu) = \max(\nu, 0)$, with $f'(0) = 1/2$ (appendix I; erratum E36).
+    r"""The rectifier $f(\nu) = \max(\nu, 0)$, with $f'(0) = 1/2$ unless asked otherwise (appendix I; erratum E36).
 
     The value at zero matters: from the null start $W = 0$ every current is exactly zero. `torch.relu`, whose derivative
     there is 0, would never leave it.
+
+    Args:
+        slope_at_zero: $f'(0)$, between 0 and 1: 1/2 is the mean of the two sides, 1 what the authors' `clamp` has, 0
+            what `torch.relu` has.
+
+    Raises:
+        ValueError: a slope outside of [0, 1].
     """
 
     homogeneous = True
 
+    def __init__(self, slope_at_zero: float = 0.5):
+        super().__init__()
+        if isinstance(slope_at_zero, bool) or not 0 <= slope_at_zero <= 1:
+            raise ValueError(f"slope_at_zero must lie in [0, 1], got {slope_at_zero!r}")
+        self.slope_at_zero = float(slope_at_zero)
+
     def forward(self, currents: Tensor) -> Tensor:
         """States of the same shape as `currents`."""
-        return _HalfAtZero.apply(currents)  # type: ignore[no-any-return]
+        return _Rectified.apply(currents, self.slope_at_zero)  # type: ignore[no-any-return]
 
     def derivative(self, currents: Tensor) -> Tensor:
-        """0 below zero, 1 above, 1/2 at zero."""
-        return _step(currents)
+        """0 below zero, 1 above, `slope_at_zero` at zero."""
+        return _step(currents, self.slope_at_zero)
 
     def into(self, currents: Tensor, states: Tensor) -> None:
         """Write the states of `currents` into `states`."""
@@ -85,8 +99,15 @@ class ReLU(nn.Module):
 
     def into_derivative(self, currents: Tensor, factor: Tensor) -> None:
         """Replace `currents` by `factor` times the derivative there."""
-        torch.sign(currents, out=currents)  # (1 + sign) / 2 is the step, several times faster than `heaviside`
-        torch.addcmul(factor, factor, currents, out=currents).mul_(0.5)
+        if self.slope_at_zero == 0.5:
+            torch.sign(currents, out=currents)  # (1 + sign) / 2 is the step, several times faster than `heaviside`
+            torch.addcmul(factor, factor, currents, out=currents).mul_(0.5)
+        else:
+            torch.mul(self.derivative(currents), factor, out=currents)
+
+    def extra_repr(self) -> str:
+        """The slope at zero, if it is not 1/2."""
+        return "" if self.slope_at_zero == 0.5 else f"slope_at_zero={self.slope_at_zero:g}"
 
 
 class Sigmoid(nn.Module):

@@ -84,6 +84,8 @@ def write_network(path: Path, network: Integrator) -> None:
             raise ValueError(f"activation must be one of {', '.join(KINDS)}, got {f}")
         metadata["activation"] = names[0]
     tensors = {name: getattr(network, name) for name in OURS}
+    if isinstance(f, activations.ReLU):
+        metadata["slope_at_zero"] = repr(f.slope_at_zero)
     if isinstance(f, activations.Sigmoid):
         metadata["slope"] = repr(f.slope)
         tensors["thresholds"] = f.thresholds.expand(network.n)
@@ -168,6 +170,11 @@ def _own(tensors: dict[str, Tensor], kind: str, metadata: Mapping[str, str]) -> 
         f = activations.Sigmoid(_number("slope", metadata.get("slope", repr(default.slope))), thresholds)
     elif "thresholds" in tensors:
         raise FileError(f"thresholds belong to sigmoids, but the activation is {kind}")
+    elif kind == "relu" and "slope_at_zero" in metadata:
+        try:
+            f = activations.ReLU(float(metadata["slope_at_zero"]))
+        except ValueError as error:
+            raise FileError(f"slope_at_zero must lie in [0, 1], got {metadata['slope_at_zero'][:40]!r}") from error
     return Integrator(*(tensors[name] for name in OURS), activation=f)
 
 

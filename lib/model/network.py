@@ -175,7 +175,8 @@ class Integrator(nn.Module):
         """W f(x We) for `B x 1` first inputs: x+ W f(We) + x- W f(-We), two matrix-vector products."""
         f, W = self.activation, self.W
         ends = W @ torch.cat([f(We), f(-We)], dim=1)  # n x 2
-        return ReLU()(torch.cat([x, -x], dim=1)) @ ends.T
+        part = ReLU(getattr(f, "slope_at_zero", 0.5))  # so that at x = 0 the slope in x is that of f
+        return part(torch.cat([x, -x], dim=1)) @ ends.T
 
     @torch.no_grad()
     def run(self, x: Tensor, state: Tensor | None = None) -> Trajectory:
