@@ -31,7 +31,6 @@ from lib import checks
 from lib.fast.cones import Cones
 from lib.fast.fans import Fan, by_angle, worth_fanning
 from lib.fast.skeletons import Skeleton, has_skeleton, largest_stretch
-from lib.model.activations import ReLU
 from lib.model.network import Integrator
 
 # Cutting a batch into blocks takes longer than it saves below either of these. Measured on one core in float32, T=3, as
@@ -225,6 +224,6 @@ def _worth_cutting(network: Integrator, steps: Tensor) -> bool:
     """
     T, B, D = steps.shape
     only_W = not (network.encoders.requires_grad or network.decoders.requires_grad)
-    possible = D == 1 and T >= 3 and only_W and type(network.activation) is ReLU
+    possible = D == 1 and T >= 3 and only_W and repr(network.activation) == "ReLU()"
     large = B >= CONES_BATCH and B * network.n**2 >= CONES_PRODUCT
     return possible and large and steps.device.type == "cpu"

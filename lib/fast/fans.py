@@ -41,7 +41,7 @@ class Sector(NamedTuple):
 def worth_fanning(activation: Any, W: Tensor, points: int, D: int) -> bool:
     """Whether a fan can be used, and is faster; on a GPU its many small products would be slower."""
     large = points >= FAN_POINTS and points * len(W) ** 2 >= FAN_PRODUCT
-    return D == 2 and type(activation) is ReLU and W.device.type == "cpu" and large
+    return D == 2 and repr(activation) == "ReLU()" and W.device.type == "cpu" and large
 
 
 def by_angle(z: Tensor) -> Tensor:
