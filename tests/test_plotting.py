@@ -8,13 +8,14 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-import torch
 from equations import randn
 from matplotlib.colors import to_hex, to_rgb
+from pictures import CASES
 
 from lib import figures
 from lib.analysis.representation import POPULATIONS
-from lib.figures import COLOURS, MARKERS, STYLE, new_axes, use_style
+from lib.figures import COLOURS, STYLE, new_axes, use_style
+from lib.figures.style import numbers
 
 
 @pytest.fixture(autouse=True)
@@ -35,18 +36,6 @@ def ax():
     return plt.figure().add_subplot()
 
 
-def colours(artists):
-    return [to_hex(artist.get_color()) for artist in artists]
-
-
-def labels(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
-def named(ax, label):
-    return next(line for line in ax.get_lines() if line.get_label() == label)
-
-
 def test_use_style_and_new_axes():
     use_style()
     assert plt.rcParams["axes.spines.top"] is False
@@ -56,156 +45,98 @@ def test_use_style_and_new_axes():
     assert set(STYLE) <= set(plt.rcParams)
 
 
-def test_plot_integral(ax, rng):
-    x = torch.tensor([1.0, 0.0, -1.0, 0.0])
-    target, output = randn(4, rng=rng), randn(4, rng=rng).requires_grad_()
-    assert figures.plot_integral(x, target, ax, output=output) is ax
-    (stems,) = ax.collections
-    assert [segment[:, 0].tolist() for segment in stems.get_segments()] == [[0, 0], [2, 2]]  # no stem without input
-    assert [segment[:, 1].tolist() for segment in stems.get_segments()] == [[0, 1], [0, -1]]
-    lines = named(ax, r"target $\bar y_t$"), named(ax, "output $y_t$")
-    assert colours(lines) == [COLOURS["target"], COLOURS["output"]]
-    assert [line.get_linestyle() for line in lines] == ["-", "--"]
-    np.testing.assert_array_equal(lines[0].get_ydata(), target.numpy())
-    np.testing.assert_array_equal(lines[1].get_ydata(), output.detach().numpy())
-    assert len(labels(ax)) == 3
-    assert ax.get_xlabel() and ax.get_ylabel()
+# What the pictures are made of
 
 
-def test_plot_integral_without_a_network(ax):
-    figures.plot_integral(torch.ones(3), torch.ones(3), ax)
-    assert len(labels(ax)) == 2
+def test_series(ax, rng):
+    x, a, b, law = randn(5, rng=rng), randn(5, rng=rng).requires_grad_(), randn(5, 2, rng=rng), randn(3, rng=rng)
+    options = {"theory": {"law": (law, -law)}, "labels": ("x", "y"), "legend": {"title": "t"}, "lw": 0.7}
+    assert figures.series(ax, x, {"a": a, "b": b}, scale="y", **options) is ax
+    first, *pair, theory = ax.lines
+    np.testing.assert_array_equal(first.get_xydata(), np.stack([x, a.detach()], axis=1))
+    np.testing.assert_array_equal([line.get_ydata() for line in pair], b.T)
+    np.testing.assert_array_equal(theory.get_xydata(), np.stack([law, -law], axis=1))
+    looks = [(line.get_color(), line.get_linestyle(), line.get_linewidth()) for line in ax.lines]
+    assert looks[:2] == [(COLOURS["output"], "-", 0.7), (COLOURS["alternative"], "--", 0.7)]
+    assert looks[1:] == [looks[1], looks[1], (COLOURS["theory"], "--", 1.2)]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b", "law"]
+    assert (ax.get_xscale(), ax.get_yscale(), ax.get_xlabel(), ax.get_ylabel()) == ("linear", "log", "x", "y")
 
 
-def test_plot_losses(ax):
-    assert figures.plot_losses([4.0, 2.0, 1.0], ax, label="run", color="red", lw=3) is ax
-    (line,) = ax.get_lines()
-    assert (line.get_xdata().tolist(), line.get_ydata().tolist()) == ([1, 2, 3], [4, 2, 1])
-    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
-    assert (line.get_color(), line.get_linewidth(), line.get_label()) == ("red", 3, "run")
-    figures.plot_losses(torch.ones(2), ax)
-    assert colours(ax.get_lines()[1:]) == [COLOURS["output"]]
+def test_series_that_are_counted(ax):
+    figures.series(ax, None, {"_": [3.0, 2.0], "b": [7.0]}, looks=[("theory", "o"), ("null", "s:")])
+    assert [line.get_xdata().tolist() for line in ax.lines] == [[1, 2], [1]]
+    assert [(line.get_marker(), line.get_linestyle()) for line in ax.lines] == [("o", "None"), ("s", ":")]
+    assert ax.get_legend() is None and ax.get_legend_handles_labels()[1] == ["b"]
 
 
-def test_plot_population_histograms(rng):
-    L_plus, L_minus = (randn(200, rng=rng).clamp_min(0) for _ in range(2))
-    kinds = (L_plus > 0.1).long() + 2 * (L_minus > 0.1).long()
-    _, axes = new_axes(2)
-    figures.plot_population_histograms(L_plus, L_minus, kinds, axes, threshold=0.1)
-    for ax, values in zip(axes, (L_plus, L_minus), strict=True):
-        bars = {container.patches[0].get_label(): container for container in ax.containers}
-        assert set(bars) == {"positive", "negative", "shared"}
-        for name, container in bars.items():
-            assert to_hex(container.patches[0].get_facecolor()) == COLOURS[name]
-            heights = sum(patch.get_height() for patch in container.patches)
-            assert heights == int(((kinds == POPULATIONS.index(name)) & (values > 0.1)).sum())
-        edges = np.linspace(0, float(max(L_plus.max(), L_minus.max())), len(bars["shared"].patches) + 1)
-        top = np.max([[p.get_y() + p.get_height() for p in c.patches] for c in bars.values()], axis=0)
-        np.testing.assert_array_equal(top, np.histogram(values[values > 0.1].numpy(), edges)[0])
-    assert axes[0].get_xlabel() != axes[1].get_xlabel()
-    assert axes[0].get_legend() is None
-    assert set(labels(axes[1])) == {"positive", "negative", "shared"}
+def test_more_series_than_looks(ax):
+    with pytest.raises(ValueError, match="at most 4 series, one for each look, got 5"):
+        figures.series(ax, None, dict.fromkeys("abcde", [1.0, 2.0]))
+    assert not ax.lines
 
 
-def test_plot_currents(ax, rng):
-    y, nu = randn(3, 4, rng=rng), randn(3, 4, 6, rng=rng)
-    assert figures.plot_currents(y, nu, ax, neurons={"positive": 1, "shared": 5}) is ax
-    for kind, i in (("positive", 1), ("shared", 5)):
-        line = named(ax, f"neuron {i} ({kind})")
-        np.testing.assert_array_equal(line.get_xdata(), y.flatten().numpy())
-        np.testing.assert_array_equal(line.get_ydata(), nu[..., i].flatten().numpy())
-        assert (line.get_marker(), to_hex(line.get_color())) == (MARKERS[kind], COLOURS[kind])
-    assert len(labels(ax)) == 2
+def test_heatmap(ax, rng):
+    M = randn(3, 5, rng=rng)
+    image = figures.heatmap(ax, M, borders=[1, 2], vmin=-0.7, vmax=0.9)
+    np.testing.assert_array_equal(image.get_array(), M)
+    assert image.get_clim() == (-0.7, 0.9)
+    assert [line.get_ydata()[0] for line in ax.lines[::2]] == [line.get_xdata()[0] for line in ax.lines[1::2]]
+    assert [line.get_ydata()[0] for line in ax.lines[::2]] == [0.5, 1.5]
 
 
-def test_plot_cosines(ax, rng):
-    y, cosines = randn(3, 4, rng=rng), randn(3, 4, rng=rng)
-    assert figures.plot_cosines(y, cosines, ax) is ax
-    points = ax.get_lines()[-1]
-    np.testing.assert_array_equal(points.get_xdata(), y.flatten().numpy())
-    np.testing.assert_array_equal(points.get_ydata(), cosines.flatten().numpy())
-    assert ax.get_ylim() == (-1.08, 1.08)
+def test_plain_ticks(ax):
+    ax.loglog([3, 70], [0.03, 0.7])
+    figures.plain_ticks(ax.xaxis, base=2)
+    figures.plain_ticks(ax.yaxis, 1, 5)
+    ax.figure.canvas.draw()
+    texts = [{text.get_text() for text in axis.get_ticklabels(which="both")} for axis in (ax.xaxis, ax.yaxis)]
+    assert {"4", "8", "16", "32", "64"} <= texts[0] and not {"3", "5", "10"} & texts[0]
+    assert {"0.05", "0.1", "0.5"} <= texts[1] and not {"0.2", "0.3"} & texts[1]
 
 
-def test_plot_activity(rng):
-    states, y, kinds = randn(7, 5, rng=rng), randn(7, rng=rng), torch.tensor([1, 2, 1, 3, 0])
-    _, axes = new_axes(2)
-    figures.plot_activity(states, y, kinds, axes)
-    np.testing.assert_array_equal(axes[0].get_lines()[-1].get_ydata(), y.numpy())
-    positive, negative = (named(axes[1], f"{kind} population") for kind in ("positive", "negative"))
-    np.testing.assert_allclose(positive.get_ydata(), states[:, [0, 2]].numpy().mean(axis=1))
-    np.testing.assert_allclose(negative.get_ydata(), states[:, 1].numpy())
-    assert colours([positive, negative]) == [COLOURS["positive"], COLOURS["negative"]]
-    assert positive.get_linestyle() != negative.get_linestyle()
+# All pictures
 
 
-def test_plot_singular_values(ax):
-    assert figures.plot_singular_values(torch.tensor([5.0, 4.0, 0.1, 0.01]), ax, outliers=2) is ax
-    bulk, outliers = named(ax, "bulk"), named(ax, "outliers")
-    assert (bulk.get_xdata().tolist(), outliers.get_xdata().tolist()) == ([3, 4], [1, 2])
-    assert outliers.get_ydata().tolist() == [5, 4]
-    assert ax.get_yscale() == "log"
+def drawn(axes):
+    """Every row of numbers that lines, clouds, images, meshes and bars show, as arrays."""
+    for ax in axes:
+        for line in ax.lines:
+            yield from (np.asarray(part, dtype=float) for part in (line.get_xdata(), line.get_ydata()))
+        for shown in [*ax.collections, *ax.images]:
+            values = shown.get_array()
+            if values is not None:
+                yield np.ma.filled(values, np.nan)
+            yield np.asarray(shown.get_offsets()) if shown in ax.collections else np.empty(0)
+        for bars in ax.containers:
+            patches = getattr(bars, "patches", [])
+            yield from (np.array([p.get_height() for p in patches]), np.array([p.get_width() for p in patches]))
 
 
-def test_draw_network(ax):
-    assert figures.draw_network(ax, neurons=5) is ax
-    texts = [text.get_text() for text in ax.texts]
-    for c in (1, 2):
-        assert f"$x_{{{c},t}}$" in texts
-        assert f"$y_{{{c},t}}$" in texts
-        assert COLOURS[f"channel {c}"] in colours(ax.get_lines())
-    (neurons,) = [line for line in ax.get_lines() if line.get_marker() == "o"]
-    assert len(neurons.get_xdata()) == 5
-    np.testing.assert_allclose(np.hypot(*neurons.get_data()), 1)
-    plt.gcf().canvas.draw()  # mathematics in its labels is valid
+def colour(line):
+    """That of the line, or of the faces of markers without one, or of their edges if they are open."""
+    face = line.get_color() if line.get_linestyle() != "None" else line.get_markerfacecolor()
+    return line.get_markeredgecolor() if isinstance(face, str) and face == "none" else face
 
 
-def test_plot_pulse(rng):
-    currents, states = randn(6, 3, rng=rng), randn(6, 3, rng=rng)
-    _, axes = new_axes(2)
-    figures.plot_pulse(currents, states, torch.tensor([1, 2, 3]), axes)
-    for ax, values in zip(axes, (currents, states), strict=True):
-        lines = ax.get_lines()[1:]
-        assert colours(lines) == [COLOURS[kind] for kind in ("positive", "negative", "shared")]
-        np.testing.assert_array_equal([line.get_ydata() for line in lines], values.T.numpy())
-        assert lines[0].get_linestyle() != lines[1].get_linestyle()
+MAPS = {"plot_neurons", "plot_error_curves", "plot_iso_scales"}  # shades of one map of colours for an ordered series
 
 
-def test_plot_thresholds(ax):
-    assert figures.plot_thresholds([2, 3, 10], [1.0, 0.5, 0.1], ax, label="ours", color="red") is ax
-    (line,) = ax.get_lines()
-    assert (line.get_xdata().tolist(), line.get_ydata().tolist()) == ([2, 3, 10], [1, 0.5, 0.1])
-    assert (ax.get_xscale(), ax.get_yscale(), line.get_color(), line.get_label()) == ("log", "log", "red", "ours")
-    assert [text.get_text() for text in ax.get_xticklabels()] == ["2", "3", "10"]
-
-
-def test_plot_memories(ax):
-    x, memories = torch.tensor([0.0, 2.0, 0.0]), torch.arange(6.0).reshape(3, 2)
-    assert figures.plot_memories(x, memories, [0.5, 0.995], ax) is ax
-    (stems,) = ax.collections
-    assert [segment.tolist() for segment in stems.get_segments()] == [[[1, 0], [1, 0.5]]]
-    short, long = named(ax, r"memory, $\gamma=0.5$"), named(ax, r"memory, $\gamma=0.995$")
-    assert (short.get_ydata().tolist(), long.get_ydata().tolist()) == ([0, 2, 4], [1, 3, 5])
-    assert short.get_linestyle() != long.get_linestyle()
-    lightnesses = [lightness(linear(line.get_color())) for line in (short, long)]
-    assert lightnesses[0] > lightnesses[1] + 20
-    assert len(labels(ax)) == 3
-
-
-def test_plot_manifold(ax, rng):
-    """A plane in seven dimensions, with the longer axis along the integral, is drawn as it is; its colours too."""
-    y, other = 10 * randn(4, 30, rng=rng), randn(4, 30, rng=rng)
-    other -= (y * other).sum() / y.square().sum() * y
-    u, v = torch.linalg.qr(randn(7, 2, rng=rng)).Q.T
-    points = figures.plot_manifold(y[..., None] * u + other[..., None] * v, y, ax, name="current")
-    places = points.get_offsets()
-    np.testing.assert_allclose(places[:, 0], y.flatten(), atol=1e-9)
-    np.testing.assert_allclose(np.abs(places[:, 1]), other.abs().flatten(), atol=1e-9)
-    assert places[np.abs(places[:, 1]).argmax(), 1] > 0
-    np.testing.assert_array_equal(points.get_array(), y.flatten())
-    assert points.get_clim() == (-float(y.abs().max()), float(y.abs().max()))
-    assert ax.get_xlabel().startswith("current")
-    plt.gcf().colorbar(points, ax=ax)
+@pytest.mark.parametrize("name", CASES)
+def test_picture(name):
+    """It is drawn on the axes that were handed in, in the colours of the book or greys, with its numbers unchanged."""
+    case = CASES[name]
+    figure, axes = new_axes(case.panels, subplot_kw={"projection": case.projection})
+    case.draw(axes if case.panels > 1 else axes[0])
+    assert figure.axes == axes == plt.gcf().axes and plt.get_fignums() == [figure.number]
+    found = list(drawn(axes))
+    for values in case.seen:
+        wanted = numbers(values).astype(float)
+        assert any(one.shape == wanted.shape and np.allclose(one, wanted, equal_nan=True) for one in found), wanted
+    colours = {to_hex(colour(line)) for ax in axes for line in ax.lines}
+    assert name in MAPS or all(one in COLOURS.values() or len(set(to_rgb(one))) == 1 for one in colours)
+    assert {axis for axis in "xy" if getattr(axes[0], f"get_{axis}scale")() == "log"} == set(case.log)
+    figure.canvas.draw()  # mathematics in its labels is valid
 
 
 FILES = sorted(Path(figures.__file__).parent.glob("*.py"))
@@ -221,11 +152,9 @@ def test_pictures_have_no_title_and_do_not_touch_other_figures():
     assert makes.name == "new_axes"
 
 
-def test_every_picture_has_a_test_and_is_offered():
-    pictures = {name for name in re.findall(r"^def (plot_\w+)", "".join(map(Path.read_text, FILES)), re.M)}
-    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_plotting*.py"))
-    assert pictures <= set(re.findall(r"^def test_(plot_\w+)", tests, re.M))
-    assert pictures <= set(figures.__all__)
+def test_every_picture_has_a_case_and_is_offered():
+    pictures = re.findall(r"^def ((?:plot|draw)_\w+)", "".join(map(Path.read_text, FILES)), re.M)
+    assert sorted(pictures) == sorted(CASES) and set(pictures) <= set(dir(figures))
 
 
 # Colours
@@ -292,13 +221,3 @@ def test_colours_can_be_seen_on_white():
     for name, colour in COLOURS.items():
         contrast = 1.05 / (float(linear(colour) @ [0.2126, 0.7152, 0.0722]) + 0.05)
         assert contrast > (2 if name == "null" else 3), name
-
-
-def test_plot_spread(ax):
-    groups = {"a": [1.0, 2.0, 6.0], "b": torch.tensor([4.0])}
-    assert figures.plot_spread(groups, ax, paper=5.0) is ax
-    points = [line.get_ydata().tolist() for line in ax.lines]
-    assert points == [[1.0, 2.0, 6.0], [4.0], [5.0]]
-    bars = [segment[0][1] for bar in ax.collections for segment in bar.get_segments()]
-    assert bars == [3.0, 4.0]
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b", "paper"]

@@ -6,8 +6,7 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
 from companion.ledger import ROW_VERDICTS
-from companion.ledger.tiles import SIZE, VERDICTS
-from lib import figures
+from companion.ledger.tiles import SIZE, VERDICTS, plot_score
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ def test_plot_score(ax):
         "second": {"figures": ["not run"], "claims": ["not reached", "reproduced (loose)"]},
     }
     counts = {verdict: number for number, verdict in enumerate(ROW_VERDICTS)}
-    assert figures.plot_score(rows, ax, wrap=3, counts=counts) is ax
+    assert plot_score(rows, ax, wrap=3, counts=counts) is ax
     patches = [patch for patch in ax.patches if isinstance(patch, Rectangle)]
     tiles, legend = patches[:7], patches[7:]
     (x, y), *rest = [patch.get_xy() for patch in tiles]

@@ -44,7 +44,7 @@ def outcomes(book: str | os.PathLike[str] | None = None) -> dict[str, Outcome]:
 
 
 def tiles(book: str | os.PathLike[str] | None = None) -> dict[str, dict[str, list[str]]]:
-    """Verdicts of the rows by section of the paper and kind, for `lib.figures.plot_score`; every kind in each section.
+    """Verdicts of the rows by section of the paper and kind, for `tiles.plot_score`; every kind in each section.
 
     Sections are in the paper's order, rows in that of the ledger.
     """
