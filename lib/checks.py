@@ -41,6 +41,15 @@ def tensor(name: str, value: Tensor, shape: Sequence[int | str]) -> Tensor:
     return value
 
 
+def same(name: str, value: Tensor, network: Tensor) -> Tensor:
+    """`value` if it has the dtype and the device of the network's weights."""
+    for kind in ("dtype", "device"):
+        wanted, came = (str(getattr(x, kind)).removeprefix("torch.") for x in (network, value))
+        if wanted != came:
+            raise ValueError(f"{name} must be {'on ' * (kind == 'device')}{wanted} as the network is, got {came}")
+    return value
+
+
 def finite(name: str, value: Tensor) -> Tensor:
     """`value` if every entry is finite."""
     bad = int((~torch.isfinite(value)).sum())

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lib.model.activations import Activation, Linear, ReLU, Sigmoid
+from lib.model.activations import Activation, Linear, ReLU, Sigmoid, Softplus, Tanh
 from lib.model.network import Integrator
 
 
@@ -27,7 +27,8 @@ PAIRS: dict[str, tuple[Callable[[], Activation], Callable[[Tensor], Tensor]]] = 
     "relu": (ReLU, rectifier),
     "linear": (Linear, lambda currents: currents),
     "sigmoid": (lambda: Sigmoid(3.0, 0.1), logistic),
-    "tanh": (lambda: torch.tanh, lambda currents: (1 - torch.exp(-2 * currents)) / (1 + torch.exp(-2 * currents))),
+    "tanh": (Tanh, lambda currents: (1 - torch.exp(-2 * currents)) / (1 + torch.exp(-2 * currents))),
+    "softplus": (Softplus, lambda currents: torch.log(1 + torch.exp(currents))),
 }
 
 

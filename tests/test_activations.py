@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.func import grad, vmap
 
-from lib.model.activations import ACTIVATIONS, Linear, ReLU, Sigmoid, activation
+from lib.model.activations import ACTIVATIONS, Linear, ReLU, Sigmoid, Softplus, Tanh, activation
 
 FEW = settings(deadline=None, derandomize=True, max_examples=20)
 ALL = [
@@ -17,10 +17,13 @@ ALL = [
     ReLU(),
     ReLU(1.0),
     ReLU(0.3),
+    Tanh(),
+    Softplus(),
     Sigmoid(),
     Sigmoid(3.0, torch.tensor([0.0, -1.0, 0.5, 2.0], dtype=torch.float64)),
 ]
-each = pytest.mark.parametrize("f", ALL, ids=["linear", "relu", "clamp", "another slope", "sigmoid", "thresholds"])
+NAMES = ["linear", "relu", "clamp", "another slope", "tanh", "softplus", "sigmoid", "thresholds"]
+each = pytest.mark.parametrize("f", ALL, ids=NAMES)
 
 
 def away_from_zero(rng, *shape):
@@ -32,6 +35,8 @@ def test_values_by_hand():
     nu = torch.tensor([-2.0, 0.0, 3.0], dtype=torch.float64)
     assert Linear()(nu).tolist() == [-2, 0, 3]
     assert ReLU()(nu).tolist() == [0, 0, 3]
+    assert Tanh()(nu).tolist() == pytest.approx([math.tanh(v) for v in nu.tolist()], rel=1e-14)
+    assert Softplus()(nu).tolist() == pytest.approx([math.log1p(math.exp(v)) for v in nu.tolist()], rel=1e-14)
     expected = [1 / (1 + math.exp(-2 * (v - 0.5))) for v in nu.tolist()]
     assert Sigmoid(2.0, 0.5)(nu).tolist() == pytest.approx(expected, rel=1e-14)
 
@@ -142,10 +147,9 @@ def test_sigmoid_refuses_thresholds(threshold):
 
 
 def test_names():
-    assert {name: type(activation(name)) for name in ACTIVATIONS} == {
-        "linear": Linear,
-        "relu": ReLU,
-        "sigmoid": Sigmoid,
-    }
-    with pytest.raises(ValueError, match=r"activation must be one of \['linear', 'relu', 'sigmoid'\], got 'tanh'"):
-        activation("tanh")
+    kinds = {"relu": ReLU, "tanh": Tanh, "linear": Linear, "sigmoid": Sigmoid, "softplus": Softplus}
+    assert {name: type(activation(name)) for name in ACTIVATIONS} == kinds
+    assert type(activation(None)) is ReLU and activation(torch.sin) is torch.sin
+    for wrong in ("gelu", 3):
+        with pytest.raises(ValueError, match=f"must be callable or one of relu, tanh, .*, got {wrong!r}"):
+            activation(wrong)

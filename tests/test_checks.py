@@ -77,3 +77,12 @@ def test_finite_counts_the_bad_entries():
     assert checks.finite("W", value[:1]) is not None
     with pytest.raises(ValueError, match="W must be finite, got 3 entries"):
         checks.finite("W", value)
+
+
+def test_same_wants_the_dtype_and_the_device_of_the_network():
+    x, W = torch.zeros(3), torch.zeros(2)
+    assert checks.same("x", x, W) is x
+    with pytest.raises(ValueError, match="^x must be float64 as the network is, got float32$"):
+        checks.same("x", x, W.double())
+    with pytest.raises(ValueError, match="^x must be on meta as the network is, got cpu$"):
+        checks.same("x", x, W.to("meta"))

@@ -25,7 +25,6 @@ from lib.analysis import subspaces as coordinates
 from lib.analysis import tuning as saturation
 from lib.fast import bptt as unrolled
 from lib.model import activations, signals, torch_rnn
-from lib.model import files as weights
 from lib.model import ideal_population as sheets
 from lib.model import network as networks
 from lib.model import task as tasks
@@ -154,6 +153,13 @@ B, T, N = 4, 5, 8
 TASK = {D: tasks.Task([0.9, 0.8][:D], T=T) for D in (1, 2)}
 
 
+@pytest.fixture(autouse=True)
+def kernels_without_numbers_are_forgotten():
+    signals._kernel.cache_clear()
+    yield
+    signals._kernel.cache_clear()
+
+
 class Things:
     """What cases are made of, on one device: made outside of the modes where numbers are needed."""
 
@@ -231,13 +237,15 @@ def swept(t: Things) -> sweep.Sweep:
 CASES: dict[str, Callable[[Things], Any]] = {
     "answers.fit_pulses": lambda t: answers.fit_pulses(t(2, T)),
     "answers.share_fitted": lambda t: answers.share_fitted(t(2, T), t(2, T)),
-    "weights.Shifted": lambda t: weights.Shifted(activations.ReLU(), t(N)),
-    "weights.Shifted.forward": lambda t: weights.Shifted(activations.ReLU(), t(N))(t(B, N)),
+    "torch_rnn.Shifted": lambda t: torch_rnn.Shifted(activations.ReLU(), t(N)),
+    "torch_rnn.Shifted.forward": lambda t: torch_rnn.Shifted(activations.ReLU(), t(N))(t(B, N)),
     "checks.tensor": lambda t: checks.tensor("x", t(B, N), (B, N)),
     "checks.finite": lambda t: checks.finite("x", t(B, N)),
     **methods("linear"),
     **methods("relu"),
     **methods("sigmoid"),
+    **methods("tanh"),
+    **methods("softplus"),
     "signals.integrals": lambda t: signals.integrals(t(B, T, 2), [0.9, 0.8], [1.0, 2.0]),
     "samplers.sampler": lambda t: t.sampler("monte-carlo")(),
     "samplers.MonteCarlo.__call__": lambda t: t.sampler("monte-carlo")(),
@@ -442,7 +450,6 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "robustness.change": lambda t: robustness.change(t(B, T, 2), t(B, T, 2)),
     "torch_rnn.to_torch": lambda t: list(torch_rnn.to_torch(t.networks["relu", 2])),
     "torch_rnn.from_torch": lambda t: torch_rnn.from_torch(*torch_rnn.to_torch(t.networks["tanh", 2])),
-    "torch_rnn.TorchNetwork.outputs": lambda t: torch_rnn.to_torch(t.networks["relu", 2]).outputs(t(B, T, 2)),
 }
 
 

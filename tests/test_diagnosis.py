@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from lib.analysis.diagnosis import diagnose
 from lib.analysis.identification import fit_integrals, fit_pulses
 from lib.model.activations import Linear, ReLU
-from lib.model.files import embed
 from lib.model.network import Integrator
 from lib.model.signals import white_noise
 from lib.model.task import Task
+from lib.model.torch_rnn import embed
 from lib.theory.linear.spectrum import realise
 
 FITTED = 1e-7  # decays are found where a smooth function is largest, which rounding moves by some 1e-8

@@ -538,7 +538,7 @@ FAULTS = {
         "test_weights.py::test_bombs_are_refused_before_memory_is_taken",
     ),
     "the offset of a read-out is lost": Fault(
-        "lib/model/files.py",
+        "lib/model/torch_rnn.py",
         "[readout, (offset / activation",
         "[readout, (0 * offset / activation",
         "test_weights.py::test_embedding_is_the_recursion",

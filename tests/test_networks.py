@@ -11,6 +11,10 @@ from hypothesis import strategies as st
 
 from lib.model.activations import ReLU, Sigmoid
 from lib.model.network import Integrator
+from lib.model.signals import white_noise
+from lib.model.task import Task
+from lib.training.losses import BatchLoss, proxy_loss
+from lib.training.samplers import MonteCarlo, UniformPoints
 
 FEW = settings(deadline=None, derandomize=True, max_examples=25)
 activations = pytest.mark.parametrize("name", sorted(PAIRS))
@@ -169,6 +173,18 @@ def test_weights_are_copies(rng):
     network = Integrator(W, E, Z)
     W[0, 0] = 77
     assert network.W[0, 0].item() != 77
+
+
+def test_inputs_have_the_dtype_of_the_network(rng):
+    """Defaults fit each other; what does not is refused by the network and by both losses."""
+    network, task = Integrator.random(5, 2, generator=rng, activation="tanh"), Task([0.8, 0.7], T=4)
+    x, z = (sampler() for sampler in (MonteCarlo(3, 4, 2, generator=rng), UniformPoints(3, 2, generator=rng)))
+    BatchLoss(task)(network, white_noise(3, 4, 2, generator=rng))
+    batch, proxy = (lambda x: BatchLoss(task)(network, x)), (lambda z: proxy_loss(network, z, task))
+    for f, value in ((network, x), (batch, x), (proxy, z)):
+        f(value)
+        with pytest.raises(ValueError, match="must be float64 as the network is, got float32"):
+            f(value.float())
 
 
 def test_the_network_follows_the_dtype_of_W(rng):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lib.model.signals import autoregressive, bursts, integrals, normal, white_noise
 
@@ -75,6 +76,26 @@ def test_integrals_follow_dtype_and_are_differentiable(rng):
     assert integrals(x.float(), [0.995], [1.0]).dtype == torch.float32
     torch.testing.assert_close(integrals(x.float(), [0.995], [1.0]), integrals(x, [0.995], [1.0]).float())
     assert torch.autograd.gradcheck(lambda v: integrals(v, [0.7], [1.3]), x.requires_grad_())
+
+
+def test_integrals_ask_a_device_for_its_own_dtype_alone():
+    """The kernel is made in float64 on the CPU: some devices have no float64. It is made once."""
+    asked = []
+
+    class Watched(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            found = func(*args, **(kwargs or {}))
+            if isinstance(found, torch.Tensor):
+                asked.append((found.device.type, found.dtype))
+            return found
+
+    x = torch.zeros(3, 5, 2, device="meta", dtype=torch.float32)
+    with Watched():
+        assert integrals(x, [0.91, 0.83], [1.3, 0.7]).device.type == "meta"
+        assert ("cpu", torch.float64) in asked and ("meta", torch.float64) not in asked
+        asked.clear()
+        integrals(x, [0.91, 0.83], [1.3, 0.7])
+        assert {kind for kind, _ in asked} == {"meta"}
 
 
 def test_integrals_refuse_what_does_not_fit():

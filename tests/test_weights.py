@@ -14,11 +14,11 @@ from torch import nn
 
 from lib.model import files
 from lib.model.activations import ACTIVATIONS, ReLU, Sigmoid
-from lib.model.files import FileError, Shifted, embed, read_network, write_network
+from lib.model.files import FileError, read_network, write_network
 from lib.model.network import Integrator
-from lib.model.torch_rnn import to_torch
+from lib.model.torch_rnn import Shifted, embed, to_torch
 
-each = pytest.mark.parametrize("name", ["relu", "tanh", "linear", "sigmoid"])
+each = pytest.mark.parametrize("name", ["relu", "tanh", "linear", "sigmoid", "softplus"])
 
 
 def same_outputs(a, b, rng):

@@ -173,7 +173,7 @@ def diagnose(
        outputs on white noise of variance one are fitted too, for comparison.
     2. Bursts of sizes from 1/64 to 1024: over which range do the outputs follow these integrals?
     3. Bursts within that range: errors, the subspace of the currents, and what single neurons follow. Currents are
-       counted from zero, or from their mean if the network has biases (`lib.model.files.Shifted`).
+       counted from zero, or from their mean if the network has biases (`lib.model.torch_rnn.Shifted`).
     4. Distances from conditions of the paper: moments for linear networks, the two-point conditions for one rectified
        channel, and for all the conditions of the proxy loss at the integrals of step 3.
 
@@ -183,7 +183,7 @@ def diagnose(
         steps: Length of the answers and of the sequences, 2 to 1000.
         sequences: Burst sequences of step 3; a quarter as many for each size of step 2.
         tolerance: Largest relative error of an integrator.
-        auxiliary: Neurons at the end that are not the network's own (`lib.model.files.embed`) and are not counted.
+        auxiliary: Neurons at the end that are not the network's own (`lib.model.torch_rnn.embed`) and are not counted.
         generator: Of the sequences; by default always the same.
 
     Raises:

@@ -169,15 +169,68 @@ class Sigmoid(nn.Module):
         torch.addcmul(currents, currents, currents, value=-1, out=currents).mul_(factor).mul_(self.slope)
 
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"linear": Linear, "relu": ReLU, "sigmoid": Sigmoid}
+class Tanh(nn.Module):
+    r"""The hyperbolic tangent, $f(\nu) = \tanh \nu$."""
+
+    homogeneous = False
+
+    def forward(self, currents: Tensor) -> Tensor:
+        """States of the same shape as `currents`."""
+        return torch.tanh(currents)
+
+    def derivative(self, currents: Tensor) -> Tensor:
+        """$1 - f^2$, in the shape of `currents`."""
+        return 1 - torch.tanh(currents).square()
+
+    def into(self, currents: Tensor, states: Tensor) -> None:
+        """Write the states of `currents` into `states`."""
+        torch.tanh(currents, out=states)
+
+    def into_derivative(self, currents: Tensor, factor: Tensor) -> None:
+        """Replace `currents` by `factor` times the derivative there."""
+        currents.tanh_().square_()
+        torch.addcmul(factor, factor, currents, value=-1, out=currents)
 
 
-def activation(name: str) -> nn.Module:
-    """The activation of this name, with the paper's settings: "linear", "relu" or "sigmoid".
+class Softplus(nn.Module):
+    r"""The smooth rectifier, $f(\nu) = \ln(1 + e^\nu)$, without the cut-off of `torch.nn.Softplus`."""
+
+    homogeneous = False
+
+    def forward(self, currents: Tensor) -> Tensor:
+        """States of the same shape as `currents`."""
+        return torch.logaddexp(currents, currents.new_zeros(()))
+
+    def derivative(self, currents: Tensor) -> Tensor:
+        """The logistic function, in the shape of `currents`."""
+        return torch.sigmoid(currents)
+
+    def into(self, currents: Tensor, states: Tensor) -> None:
+        """Write the states of `currents` into `states`."""
+        torch.logaddexp(currents, currents.new_zeros(()), out=states)
+
+    def into_derivative(self, currents: Tensor, factor: Tensor) -> None:
+        """Replace `currents` by `factor` times the derivative there."""
+        currents.sigmoid_().mul_(factor)
+
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": ReLU,
+    "tanh": Tanh,
+    "linear": Linear,
+    "sigmoid": Sigmoid,
+    "softplus": Softplus,
+}
+
+
+def activation(which: Activation | str | None) -> Activation:
+    """An activation by its name in `ACTIVATIONS`, with the paper's settings; ReLU if None. A callable is what it is.
 
     Raises:
-        ValueError: for any other name.
+        ValueError: for any other name, or what cannot be called.
     """
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}, got {name!r}")
-    return ACTIVATIONS[name]()
+    if callable(which):
+        return which
+    if which is not None and which not in ACTIVATIONS:
+        raise ValueError(f"activation must be callable or one of {', '.join(ACTIVATIONS)}, got {which!r}")
+    return ACTIVATIONS[which or "relu"]()

@@ -18,45 +18,23 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from lib import checks
 from lib.model import activations
-from lib.model.activations import Activation
 from lib.model.atomic import write_atomically
 from lib.model.network import Integrator
-from lib.model.torch_rnn import from_torch
+from lib.model.torch_rnn import embed, from_torch
 
 FORMAT = "integrator-weights-1"
 LARGEST = 2**28  # bytes of a file; 8192 neurons in float32
 HEADER = 2**16  # bytes of its header; three to seven tensors need a few hundred
 TYPES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}
 OURS = ("W", "encoders", "decoders")
-KINDS = ("relu", "tanh", "linear", "sigmoid")
+KINDS = tuple(activations.ACTIVATIONS)
 
 
 class FileError(ValueError):
     """A file that is not read; the message names it and says what was expected and what came."""
-
-
-class Shifted(nn.Module):
-    r"""An activation with biases, $f(\nu + b)$, as `torch.nn.RNN` has them and the paper's network has not.
-
-    Args:
-        activation: $f$.
-        biases: $b$, n numbers.
-    """
-
-    homogeneous = False
-
-    def __init__(self, activation: Activation, biases: Tensor):
-        super().__init__()
-        self.inner = activation
-        self.biases = nn.Parameter(checks.tensor("biases", biases, ("n",)).detach().clone(), requires_grad=False)
-
-    def forward(self, currents: Tensor) -> Tensor:
-        """States of the same shape as `currents`, whose last axis is the neurons."""
-        return self.inner(currents + self.biases)
 
 
 class Loaded(NamedTuple):
@@ -75,14 +53,12 @@ def write_network(path: Path, network: Integrator) -> None:
         OSError: the file cannot be written.
     """
     f = network.activation
-    metadata = {"format": FORMAT}
+    names = [name for name, kind in activations.ACTIVATIONS.items() if type(f) is kind]
     if f is torch.tanh or isinstance(f, nn.Tanh):
-        metadata["activation"] = "tanh"
-    else:
-        names = [name for name, kind in activations.ACTIVATIONS.items() if type(f) is kind]
-        if not names:
-            raise ValueError(f"activation must be one of {', '.join(KINDS)}, got {f}")
-        metadata["activation"] = names[0]
+        names = ["tanh"]
+    if not names:
+        raise ValueError(f"activation must be one of {', '.join(KINDS)}, got {f}")
+    metadata = {"format": FORMAT, "activation": names[0]}
     tensors = {name: getattr(network, name) for name in OURS}
     if isinstance(f, activations.ReLU):
         metadata["slope_at_zero"] = repr(f.slope_at_zero)
@@ -131,39 +107,8 @@ def read_network(path: str | Path, *, activation: str | None = None, largest: in
         raise FileError(f"{path}: {error}") from error
 
 
-def embed(W: Tensor, A: Tensor, decoders: Tensor, activation: Activation, biases: Tensor, offset: Tensor) -> Integrator:
-    r"""A network of ours with the outputs of $h_t = f(A x_t + W h_{t-1} + b)$, $y_t = d \cdot h_t + o$.
-
-    Ours has no inputs outside of the range of W and no biases. D silent neurons carry the inputs, $W' = [W, A]$ with
-    $E' = [0; 1]$; the biases go into the activation (`Shifted`); and if the outputs have an offset, one more neuron
-    that is always at $f(1)$ is read out for it.
-
-    Args:
-        W: `n x n`.
-        A: `n x D` input weights.
-        decoders: `n x D`.
-        activation: $f$, with $f(0) = 0$ and $f(1) \ne 0$.
-        biases: n numbers.
-        offset: D numbers.
-
-    Returns:
-        A network of n + D neurons, or n + D + 1 with an offset; those that are ours come last.
-    """
-    n, D = checks.tensor("A", A, ("n", "D")).shape
-    checks.tensor("W", W, (n, n))
-    more = D + int(offset.any().item())
-    whole = pad(torch.cat([W, A], dim=1), (0, more - D, 0, more))
-    encoders = pad(torch.eye(D).to(W), (0, 0, n, more - D))
-    readout, shift = pad(decoders, (0, 0, 0, D)), pad(biases, (0, D))
-    if more > D:
-        readout = torch.cat([readout, (offset / activation(torch.ones_like(offset)))[None]])
-        shift = torch.cat([shift, torch.ones_like(offset[:1])])
-    f = Shifted(activation, shift) if shift.any() else activation
-    return Integrator(whole, encoders, readout, activation=f)
-
-
 def _own(tensors: dict[str, Tensor], kind: str, metadata: Mapping[str, str]) -> Integrator:
-    f = _activation(kind)
+    f = activations.activation(kind)
     if kind == "sigmoid":
         default = activations.Sigmoid()
         thresholds = tensors.get("thresholds", default.thresholds)
@@ -181,8 +126,8 @@ def _own(tensors: dict[str, Tensor], kind: str, metadata: Mapping[str, str]) -> 
 def _foreign(parts: dict[str, Tensor], kind: str) -> Loaded:
     """The network of a PyTorch state dict: as one of ours if it is one, else in a larger one."""
     W, A, Z = parts["weight_hh_l0"], parts["weight_ih_l0"], parts["readout"]
-    if kind == "sigmoid":
-        raise FileError("torch.nn.RNN has no sigmoid: expected relu, tanh or linear")
+    if kind not in ("relu", "tanh", "linear"):
+        raise FileError(f"torch.nn.RNN has no {kind}: expected relu, tanh or linear")
     zero = W.new_zeros(len(W))
     biases = parts.get("bias_ih_l0", zero) + parts.get("bias_hh_l0", zero)
     offset = parts.get("readout bias", W.new_zeros(len(Z)))
@@ -195,12 +140,8 @@ def _foreign(parts: dict[str, Tensor], kind: str) -> Loaded:
             return Loaded(from_torch(rnn, readout, rtol=1e-9), kind, 0)
         except ValueError:
             pass  # input weights outside of the range of W, or nearly: what follows is exact for any
-    network = embed(W, A, Z.T, _activation(kind), biases, offset)
+    network = embed(W, A, Z.T, activations.activation(kind), biases, offset)
     return Loaded(network, kind, network.n - len(W))
-
-
-def _activation(kind: str) -> Activation:
-    return torch.tanh if kind == "tanh" else activations.activation(kind)
 
 
 def _kind(name: str | None) -> str:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from lib import checks
-from lib.model.activations import Activation, ReLU
+from lib.model import activations
+from lib.model.activations import Activation
 from lib.model.network import Trajectory
 from lib.model.task import Task
 
@@ -20,17 +21,17 @@ class Sheet:
     Args:
         images: `n x D`, columns $\varphi_c$; row i says which mixture of integrals neuron i follows.
         task: Decays and scales of the integrals.
-        activation: $f$; ReLU if None.
+        activation: $f$, by its name or any callable; ReLU if None.
 
     Raises:
         ValueError: images that are not finite, or of another number of channels than the task.
     """
 
-    def __init__(self, images: Tensor, task: Task, activation: Activation | None = None):
+    def __init__(self, images: Tensor, task: Task, activation: Activation | str | None = None):
         checks.finite("images", checks.tensor("images", images, ("n", task.D)))
         self.images = images.detach()
         self.task = task
-        self.activation: Activation = activation if activation is not None else ReLU()
+        self.activation = activations.activation(activation)
 
     @property
     def D(self) -> int:

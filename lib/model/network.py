@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lib import checks
+from lib.model import activations
 from lib.model.activations import Activation, ReLU
 from lib.model.codes import random_codes
 from lib.model.signals import DTYPE, normal
@@ -41,7 +42,7 @@ class Integrator(nn.Module):
         W: `n x n` weights.
         encoders: `n x D`, columns $e_c$.
         decoders: `n x D`, columns $d_c$.
-        activation: $f$; any callable that keeps the shape.
+        activation: $f$, by its name (see `lib.model.activations`) or any callable that keeps the shape.
         trained: Which of "W", "encoders", "decoders", "thresholds" may change in training; all else is fixed.
 
     Raises:
@@ -58,7 +59,7 @@ class Integrator(nn.Module):
         encoders: Tensor,
         decoders: Tensor,
         *,
-        activation: Activation | None = None,
+        activation: Activation | str | None = None,
         trained: Collection[str] = ("W",),
     ):
         super().__init__()
@@ -75,7 +76,7 @@ class Integrator(nn.Module):
             warnings.warn(f"n={n} < 2D={2 * D}: exact integration needs 2D neurons unless d'e is special", stacklevel=2)
         for name in trained:
             checks.one_of("trained", name, TRAINABLE)
-        self.activation: Activation = copy.deepcopy(activation) if activation is not None else ReLU()
+        self.activation = copy.deepcopy(activations.activation(activation))
         self.W = nn.Parameter(W.detach().clone(), requires_grad="W" in trained)
         self.encoders = nn.Parameter(encoders.detach().to(W).clone(), requires_grad="encoders" in trained)
         self.decoders = nn.Parameter(decoders.detach().to(W).clone(), requires_grad="decoders" in trained)
@@ -104,7 +105,7 @@ class Integrator(nn.Module):
         *,
         generator: torch.Generator,
         radius: float = 0.0,
-        activation: Activation | None = None,
+        activation: Activation | str | None = None,
         trained: Collection[str] = ("W",),
         dtype: torch.dtype = DTYPE,
         device: torch.device | str = "cpu",
@@ -150,7 +151,7 @@ class Integrator(nn.Module):
         homogeneous activation the first states lie on two half lines, so that W needs to be applied only to those.
         """
         W, E, Z, f = self.W, self.encoders, self.decoders, self.activation
-        checks.tensor("x", x, ("B", "T", self.D))
+        checks.same("x", checks.tensor("x", x, ("B", "T", self.D)), W)
         checks.whole("T, the length of x,", x.shape[1], 1)
         if state is not None:
             checks.tensor("state", state, (x.shape[0], self.n))

@@ -5,6 +5,7 @@ generator and cast afterwards, so that one seed means the same numbers on every 
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -22,11 +23,19 @@ def normal(*shape: int, generator: torch.Generator) -> Tensor:
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
-def white_noise(batch: int, T: int, D: int = 1, *, generator: torch.Generator, dtype: torch.dtype = DTYPE) -> Tensor:
+def white_noise(
+    batch: int,
+    T: int,
+    D: int = 1,
+    *,
+    generator: torch.Generator,
+    dtype: torch.dtype = DTYPE,
+    device: torch.device | str = "cpu",
+) -> Tensor:
     """`batch x T x D` independent standard normal inputs, the paper's training signals."""
     for name, value in (("batch", batch), ("T", T), ("D", D)):
         checks.whole(name, value, 1)
-    return normal(batch, T, D, generator=generator).to(dtype)
+    return normal(batch, T, D, generator=generator).to(dtype).to(device)
 
 
 def autoregressive(
@@ -37,6 +46,7 @@ def autoregressive(
     coefficient: float,
     generator: torch.Generator,
     dtype: torch.dtype = DTYPE,
+    device: torch.device | str = "cpu",
 ) -> Tensor:
     r"""`batch x T x D` stationary AR(1) inputs of unit variance, $x_t = \rho x_{t-1} + \sqrt{1-\rho^2}\,\xi_t$.
 
@@ -46,7 +56,7 @@ def autoregressive(
         raise ValueError(f"coefficient must lie in (-1, 1), got {coefficient}")
     noise = white_noise(batch, T, D, generator=generator).numpy()
     noise[:, 1:] *= np.sqrt(1 - coefficient**2)
-    return torch.from_numpy(lfilter([1.0], [1.0, -coefficient], noise, axis=1)).to(dtype)
+    return torch.from_numpy(lfilter([1.0], [1.0, -coefficient], noise, axis=1)).to(dtype).to(device)
 
 
 def bursts(
@@ -60,6 +70,7 @@ def bursts(
     duration: int = 25,
     refractory: int = 10,
     dtype: torch.dtype = DTYPE,
+    device: torch.device | str = "cpu",
 ) -> Tensor:
     """`batch x T x D` test sequences: bursts of +1 or of -1, separated by sparse noise (after the authors' generator).
 
@@ -95,7 +106,7 @@ def bursts(
     uniform = torch.rand(3, rows, length, generator=generator, dtype=torch.float64)
     sparse = (uniform[1] < 0.05).double() - (uniform[2] < 0.05).double()
     x = torch.where(inside, x * (uniform[0] < 0.95), sparse)
-    return x[:, :T].reshape(batch, D, T).transpose(1, 2).contiguous().to(dtype)
+    return x[:, :T].reshape(batch, D, T).transpose(1, 2).contiguous().to(dtype).to(device)
 
 
 def integrals(x: Tensor, decays: Sequence[float], scales: Sequence[float]) -> Tensor:
@@ -115,9 +126,16 @@ def integrals(x: Tensor, decays: Sequence[float], scales: Sequence[float]) -> Te
     checks.tensor("x", x, ("B", "T", "D"))
     if not len(decays) == len(scales) == x.shape[2]:
         raise ValueError(f"x has {x.shape[2]} channels, but decays and scales number {len(decays)} and {len(scales)}")
-    steps = torch.arange(x.shape[1], device=x.device)
+    kernel = _kernel(tuple(decays), tuple(scales), x.shape[1], x.dtype, x.device)
+    return torch.einsum("ctk,bkc->btc", kernel, x)
+
+
+@lru_cache(maxsize=4)
+def _kernel(
+    decays: tuple[float, ...], scales: tuple[float, ...], T: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """`D x T x T` weights of the input at step k in the integral at step t, made in float64 on the CPU."""
+    steps = torch.arange(T, device="cpu")
     lags = steps[:, None] - steps[None, :]
-    gamma = torch.tensor(decays, dtype=torch.float64, device=x.device)[:, None, None]
-    s = torch.tensor(scales, dtype=torch.float64, device=x.device)[:, None, None]
-    kernel = torch.where(lags >= 0, s * gamma ** (lags.clamp_min(0) + 1), 0.0)  # D x T x T
-    return torch.einsum("ctk,bkc->btc", kernel.to(x.dtype), x)
+    gamma, s = (torch.tensor(values, dtype=torch.float64, device="cpu")[:, None, None] for values in (decays, scales))
+    return torch.where(lags >= 0, s * gamma ** (lags.clamp_min(0) + 1), 0.0).to(dtype).to(device)

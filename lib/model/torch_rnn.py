@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from lib import checks
-from lib.model.activations import Activation, ReLU
+from lib.model.activations import Activation, ReLU, Tanh
 from lib.model.network import Integrator
 
 
@@ -18,10 +19,6 @@ class TorchNetwork(NamedTuple):
 
     rnn: nn.RNN  # batch_first; weight_ih is n x D, weight_hh is n x n
     readout: nn.Linear  # weight is D x n
-
-    def outputs(self, x: Tensor) -> Tensor:
-        """`B x T x D` outputs on `B x T x D` inputs."""
-        return self.readout(self.rnn(x)[0])
 
 
 def to_torch(network: Integrator) -> TorchNetwork:
@@ -32,7 +29,7 @@ def to_torch(network: Integrator) -> TorchNetwork:
     """
     if isinstance(network.activation, ReLU | nn.ReLU) or network.activation is torch.relu:
         kind = "relu"
-    elif network.activation is torch.tanh or isinstance(network.activation, nn.Tanh):
+    elif network.activation is torch.tanh or isinstance(network.activation, Tanh | nn.Tanh):
         kind = "tanh"
     else:
         raise ValueError(f"activation must be ReLU or tanh for torch.nn.RNN, got {network.activation}")
@@ -80,5 +77,55 @@ def from_torch(rnn: nn.RNN, readout: nn.Linear, *, rtol: float = 1e-4) -> Integr
         raise ValueError(
             f"input weights must lie in the range of W: expected a relative gap up to {rtol}, got {gap:.3g}"
         )
-    activation: Activation = ReLU() if rnn.nonlinearity == "relu" else torch.tanh
-    return Integrator(W, E.to(W), readout.weight.detach().T, activation=activation)
+    return Integrator(W, E.to(W), readout.weight.detach().T, activation=rnn.nonlinearity)
+
+
+class Shifted(nn.Module):
+    r"""An activation with biases, $f(\nu + b)$, as `torch.nn.RNN` has them and the paper's network has not.
+
+    Args:
+        activation: $f$.
+        biases: $b$, n numbers.
+    """
+
+    homogeneous = False
+
+    def __init__(self, activation: Activation, biases: Tensor):
+        super().__init__()
+        self.inner = activation
+        self.biases = nn.Parameter(checks.tensor("biases", biases, ("n",)).detach().clone(), requires_grad=False)
+
+    def forward(self, currents: Tensor) -> Tensor:
+        """States of the same shape as `currents`, whose last axis is the neurons."""
+        return self.inner(currents + self.biases)
+
+
+def embed(W: Tensor, A: Tensor, decoders: Tensor, activation: Activation, biases: Tensor, offset: Tensor) -> Integrator:
+    r"""A network of ours with the outputs of $h_t = f(A x_t + W h_{t-1} + b)$, $y_t = d \cdot h_t + o$.
+
+    Ours has no inputs outside of the range of W and no biases. D silent neurons carry the inputs, $W' = [W, A]$ with
+    $E' = [0; 1]$; the biases go into the activation (`Shifted`); and if the outputs have an offset, one more neuron
+    that is always at $f(1)$ is read out for it.
+
+    Args:
+        W: `n x n`.
+        A: `n x D` input weights.
+        decoders: `n x D`.
+        activation: $f$, with $f(0) = 0$ and $f(1) \ne 0$.
+        biases: n numbers.
+        offset: D numbers.
+
+    Returns:
+        A network of n + D neurons, or n + D + 1 with an offset; those that are ours come last.
+    """
+    n, D = checks.tensor("A", A, ("n", "D")).shape
+    checks.tensor("W", W, (n, n))
+    more = D + int(offset.any().item())
+    whole = pad(torch.cat([W, A], dim=1), (0, more - D, 0, more))
+    encoders = pad(torch.eye(D).to(W), (0, 0, n, more - D))
+    readout, shift = pad(decoders, (0, 0, 0, D)), pad(biases, (0, D))
+    if more > D:
+        readout = torch.cat([readout, (offset / activation(torch.ones_like(offset)))[None]])
+        shift = torch.cat([shift, torch.ones_like(offset[:1])])
+    f = Shifted(activation, shift) if shift.any() else activation
+    return Integrator(whole, encoders, readout, activation=f)

@@ -65,7 +65,7 @@ class BatchLoss:
         Raises:
             ValueError: inputs that are not of the task's length, by which the authors' loss is divided.
         """
-        checks.tensor("x", x, ("B", self.task.T, self.task.D))
+        checks.same("x", checks.tensor("x", x, ("B", self.task.T, self.task.D)), network.W)
         return batch_loss(unroll(network, x, self._space), self.task.targets(x), self.weights)
 
 
@@ -97,7 +97,7 @@ def proxy_terms(network: Integrator, z: Tensor, task: Task) -> tuple[Tensor, Ten
         Two scalars.
     """
     W, E, Z, f = network.W, network.encoders, network.decoders, network.activation
-    checks.tensor("z", z, ("P", network.D))
+    checks.same("z", checks.tensor("z", z, ("P", network.D)), W)
     if task.D != network.D:
         raise ValueError(f"task must have the network's {network.D} channels, got {task.D}")
     gamma, s = (torch.tensor(values, dtype=z.dtype, device=z.device) for values in (task.decays, task.scales))
