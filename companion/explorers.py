@@ -12,8 +12,8 @@ from torch import Tensor
 
 from companion.widgets.picture import Curve, Picture
 from lib import checks
-from lib.analysis.leading import leading
 from lib.analysis.representation import relative_error, singular_values
+from lib.analysis.subspaces import leading
 from lib.model.activations import Linear, ReLU, Sigmoid, activation
 from lib.model.codes import random_codes
 from lib.model.network import Integrator

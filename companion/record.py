@@ -14,7 +14,7 @@ import importlib
 import math
 import os
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -133,6 +133,12 @@ def keep(
         content = {**{key: v for key, v in content.items() if key != "nonfinite"}, **encode(committed)}
     _run.kept.append(content)
     return content
+
+
+def html_table(rows: Iterable[tuple[str, str]]) -> str:
+    """Names and what is said of each, as an HTML table; both are escaped."""
+    cells = (f'<tr><th scope="row">{html.escape(name)}</th><td>{html.escape(text)}</td></tr>' for name, text in rows)
+    return f'<table class="record-table">{"".join(cells)}</table>'
 
 
 def show(text: str, markup: str, content: dict[str, Any] | None = None) -> None:

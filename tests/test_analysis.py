@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from lib.analysis.representation import (
     POPULATIONS,
     HalfLines,
+    active_set_overlap,
     chance_ratio,
     cosines,
     current_ratios,
     describe_populations,
     fit_currents,
     fit_states,
-    handovers,
     population_weights,
     populations,
     relative_error,
@@ -191,7 +191,7 @@ def test_handovers_by_hand():
     """One sequence: +, weak, -, -, +. Neurons active at the two ends of each change: {0,1} {1,2}, then {2} {2}."""
     integral = torch.tensor([[1.0, 0.1, -1.0, -2.0, 0.8]])
     active = [[1, 1, 0], [1, 1, 1], [0, 1, 1], [0, 0, 1], [0, 0, 1]]
-    found = handovers(torch.tensor([active]).double(), integral.double())
+    found = active_set_overlap(torch.tensor([active]).double(), integral.double())
     assert found.tolist() == pytest.approx([1 / 3, 1.0])
 
 
@@ -208,16 +208,16 @@ def test_handovers_by_brute_force(rng):
                 union = sets[0] | sets[1]
                 expected.append(len(sets[0] & sets[1]) / len(union) if union else math.nan)
             last = t
-    found = handovers(states, y, level=0.7, threshold=0.5)
+    found = active_set_overlap(states, y, level=0.7, threshold=0.5)
     assert len(expected) > 20
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
 
 
 def test_handovers_refuse():
     with pytest.raises(ValueError, match="integral must change sign between values beyond 0.5, but never does"):
-        handovers(torch.ones(2, 3, 4), torch.ones(2, 3))
+        active_set_overlap(torch.ones(2, 3, 4), torch.ones(2, 3))
     with pytest.raises(ValueError, match="expected values of shape"):
-        handovers(torch.ones(2, 4, 4), torch.ones(2, 3))
+        active_set_overlap(torch.ones(2, 4, 4), torch.ones(2, 3))
 
 
 # Cosines

@@ -17,10 +17,11 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lib import checks
+from lib.analysis import conditions as images
 from lib.analysis import identification as answers
-from lib.analysis import images, leading, logistic, selectivity
 from lib.analysis import perturbations as robustness
 from lib.analysis import representation as analysis
+from lib.analysis import selectivity
 from lib.analysis import subspaces as coordinates
 from lib.analysis import tuning as saturation
 from lib.fast import bptt as unrolled
@@ -376,8 +377,8 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "relu.rank_one.RankOne.integrate": lambda t: rank_one.RankOne(t(1, 1), t(N, 1), t(N, 1)).integrate(
         t(B, T), t(N, 1), t(N, 1)
     ),
-    "relu.leading.leading": lambda t: list(leading.leading(t(B, B), t(N, 1), t(N, 1), basis=t(N, B))),
-    "relu.leading.sign_agreement": lambda t: leading.sign_agreement(t(N, N), t(N, 1)),
+    "relu.coordinates.leading": lambda t: list(coordinates.leading(t(B, B), t(N, 1), t(N, 1), basis=t(N, B))),
+    "relu.coordinates.sign_agreement": lambda t: coordinates.sign_agreement(t(N, N), t(N, 1)),
     "relu.images.images": lambda t: images.images(t(N, N), t(N, 1), 0.9, t(B)),
     "relu.images.lines": lambda t: images.lines(images.Images(t(B, N, 1), t(B, N, 1), t(B, N, 1)), t(B)),
     "losses.proxy_loss": lambda t: t.task_results(lambda f, D: losses.proxy_loss(f, t(B, D), TASK[D])),
@@ -391,7 +392,7 @@ CASES: dict[str, Callable[[Things], Any]] = {
         lambda f, D: list(proxies.SampledProxy(TASK[D]).terms(f, t(B, D)))
     ),
     "saturation.residuals": lambda t: list(saturation.residuals(t.networks["sigmoid", 1], TASK[1], t(B))),
-    "saturation.examples": lambda t: list(saturation.examples(t.networks["sigmoid", 1], TASK[1], 4.0)),
+    "saturation.examples": lambda t: list(saturation.example_neurons(t.networks["sigmoid", 1], TASK[1], 4.0)),
     "saturation.largest_output": lambda t: saturation.largest_output(t.networks["sigmoid", 2]),
     "saturation.mean_activity": lambda t: saturation.mean_activity(t(B, T, N), t(B, T), t(T)),
     "losses.BatchLoss.__call__": lambda t: t.task_results(lambda f, D: losses.BatchLoss(TASK[D])(f, t(B, T, D))),
@@ -402,7 +403,7 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "coordinates.selectivity": lambda t: coordinates.selectivity(t(N, 2), t(2, 3)),
     "coordinates.compare_states": lambda t: list(coordinates.compare_states(t(B, T, N), t(B, T, N))),
     "coordinates.explained": lambda t: coordinates.explained(t(B, N), t(B, N)),
-    "logistic.fit_logistic": lambda t: list(logistic.fit_logistic(t(B, T, N), t(B, T, 2), steps=2)),
+    "saturation.fit_logistic": lambda t: list(saturation.fit_logistic(t(B, T, N), t(B, T, 2), steps=2)),
     "selectivity.angles": lambda t: selectivity.angles(t(N, 2)),
     "selectivity.angle_counts": lambda t: selectivity.angle_counts(t(3, N)),
     "selectivity.largest_share": lambda t: selectivity.largest_share(t(N, 3)),
@@ -440,13 +441,13 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "analysis.populations": lambda t: analysis.populations(t(N), t(N)),
     "analysis.describe_populations": lambda t: analysis.describe_populations(t.half_lines(), t(N)),
     "analysis.population_weights": lambda t: analysis.population_weights(t(N, N), t.labels()),
-    "analysis.handovers": lambda t: analysis.handovers(t(B, T, N), t(B, T)),
+    "analysis.handovers": lambda t: analysis.active_set_overlap(t(B, T, N), t(B, T)),
     "analysis.cosines": lambda t: analysis.cosines(t(B, T, N), t(N)),
     "analysis.current_ratios": lambda t: analysis.current_ratios(t(N, N), t(N, 2), t(B, T, N)),
     "robustness.run_noisy": lambda t: list(robustness.run_noisy(t.networks["relu", 2], t(B, T, 2), t(B, T, N))),
-    "robustness.silenced": lambda t: robustness.silenced(t.networks["relu", 2], t(N, dtype=torch.bool)).W,
-    "robustness.rounded": lambda t: robustness.rounded(t.networks["relu", 2], 4).W,
-    "robustness.rounding_changes": lambda t: robustness.rounding_changes(t.networks["relu", 2], t(B, T, 2), [3, 4]),
+    "robustness.silenced": lambda t: robustness.lesioned(t.networks["relu", 2], t(N, dtype=torch.bool)).W,
+    "robustness.rounded": lambda t: robustness.quantized(t.networks["relu", 2], 4).W,
+    "robustness.rounding_changes": lambda t: robustness.quantization_changes(t.networks["relu", 2], t(B, T, 2), [3, 4]),
     "robustness.change": lambda t: robustness.change(t(B, T, 2), t(B, T, 2)),
     "torch_rnn.to_torch": lambda t: list(torch_rnn.to_torch(t.networks["relu", 2])),
     "torch_rnn.from_torch": lambda t: torch_rnn.from_torch(*torch_rnn.to_torch(t.networks["tanh", 2])),

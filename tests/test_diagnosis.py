@@ -55,7 +55,7 @@ def test_linear_integrators_are_recognised(decays, scales, rng):
     names = [condition.name for condition in found.conditions]
     assert names[:2] == ["moments up to 256 steps", "weights of all eigenvalues"]
     assert all(condition.distance < 1e-4 for condition in found.conditions[:3])  # moments, weights, outputs
-    assert "every size" in str(found) and "<table" in found.html()
+    assert "every size" in str(found)
 
 
 def test_invisible_modes_count_as_a_distance_from_the_sufficient_condition(rng):
@@ -130,7 +130,7 @@ def test_a_network_that_overflows_is_no_integrator(rng):
         found = diagnose(
             Integrator(size * randn(6, 6, rng=rng), randn(6, 1, rng=rng), randn(6, 1, rng=rng)), sequences=4
         )
-        assert not found.integrates and str(found) and found.html()
+        assert not found.integrates and str(found)
 
 
 def test_selectivity_tells_sparse_from_mixed_neurons():

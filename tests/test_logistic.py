@@ -6,7 +6,7 @@ import torch
 from equations import randn
 from scipy.optimize import least_squares
 
-from lib.analysis.logistic import fit_logistic
+from lib.analysis.tuning import fit_logistic
 
 
 @pytest.mark.parametrize("D", [1, 2, 3, 5])

@@ -271,7 +271,7 @@ FAULTS = {
         "test_relu_rank_one.py::test_the_bound_is_that_of_a_search_over_left_vectors",
     ),
     "encoder for decoder beside the left vector": Fault(
-        "lib/analysis/leading.py",
+        "lib/analysis/subspaces.py",
         "l_d=(l.mT @ d)",
         "l_d=(l.mT @ e)",
         "test_relu_rank_one.py::test_leading_vectors_of_a_rank_one_network",

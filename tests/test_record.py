@@ -286,3 +286,8 @@ def test_names_and_units_are_escaped(book):
     content = keep("a < b", {"x & y": 1.0}, unit="<steps>")
     markup = record._html(content)
     assert "a &lt; b" in markup and "x &amp; y" in markup and "&lt;steps&gt;" in markup
+
+
+def test_a_table_in_html_is_escaped():
+    markup = record.html_table([("a & b", "<script>"), ("c", "d")])
+    assert '<th scope="row">a &amp; b</th><td>&lt;script&gt;</td>' in markup and markup.count("<tr>") == 2

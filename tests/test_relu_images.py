@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib.analysis.images import images, lines
+from lib.analysis.conditions import images, lines
 from lib.model.codes import random_codes
 from lib.theory.relu.rank_one import integrator
 

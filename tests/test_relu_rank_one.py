@@ -10,7 +10,7 @@ from equations import randn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.analysis.leading import leading, sign_agreement
+from lib.analysis.subspaces import leading, sign_agreement
 from lib.model.codes import random_codes
 from lib.model.network import Integrator
 from lib.model.signals import integrals, white_noise

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.analysis.perturbations import (
+    lesion_changes,
+    lesioned,
     noise_changes,
     noise_gain,
-    random_silence,
-    rounded,
-    rounding_changes,
+    quantization_changes,
+    quantized,
+    random_lesion,
     run_noisy,
-    silence_changes,
-    silenced,
 )
 from lib.analysis.representation import relative_error
 from lib.model.activations import Linear, ReLU
@@ -91,33 +91,33 @@ def test_silent_neurons_can_be_cut_out(network, rng):
     W, E, Z = network.W.detach(), network.encoders.detach(), network.decoders.detach()
     # W[:, j] carries the input of neuron j too, so its encoder falls silent with it
     x = randn(2, 5, 2, rng=rng)
-    found = silenced(network, silent).run(x)
+    found = lesioned(network, silent).run(x)
     small = Integrator(W[keep][:, keep], E[keep], Z[keep], activation=ReLU())
     torch.testing.assert_close(found.outputs, small.run(x).outputs)
-    torch.testing.assert_close(silenced(network, silent, gain=1.5).W, 1.5 * silenced(network, silent).W)
+    torch.testing.assert_close(lesioned(network, silent, gain=1.5).W, 1.5 * lesioned(network, silent).W)
     assert network.W.detach()[:, 1].abs().max() > 0  # the original is as it was
 
 
 def test_wrong_silence_is_refused(network):
     with pytest.raises(ValueError, match="silent must be 12 truth values"):
-        silenced(network, torch.zeros(12))
+        lesioned(network, torch.zeros(12))
     with pytest.raises(ValueError, match="silent must be 12 truth values"):
-        silenced(network, torch.zeros(11, dtype=torch.bool))
+        lesioned(network, torch.zeros(11, dtype=torch.bool))
 
 
 @FEW
 @given(n=st.integers(1, 50), fraction=st.floats(0, 1), seed=st.integers(0, 99))
 def test_random_silence_has_its_number(n, fraction, seed):
-    silent = random_silence(n, fraction, generator=torch.Generator().manual_seed(seed))
+    silent = random_lesion(n, fraction, generator=torch.Generator().manual_seed(seed))
     assert silent.shape == (n,)
     assert silent.sum() == round(n * fraction)
 
 
 def test_random_silence_reaches_everybody(rng):
-    drawn = torch.stack([random_silence(10, 0.3, generator=rng) for _ in range(200)])
+    drawn = torch.stack([random_lesion(10, 0.3, generator=rng) for _ in range(200)])
     assert (drawn.double().mean(dim=0) - 0.3).abs().max() < 4 * (0.21 / 200) ** 0.5
     with pytest.raises(ValueError, match="fraction must lie in"):
-        random_silence(10, 1.1, generator=rng)
+        random_lesion(10, 1.1, generator=rng)
 
 
 @FEW
@@ -125,7 +125,7 @@ def test_random_silence_reaches_everybody(rng):
 def test_rounding(bits, seed):
     W = randn(5, 5, rng=torch.Generator().manual_seed(seed))
     one = torch.ones(5, 1, dtype=torch.float64)
-    found = rounded(Integrator(W, one, one), bits).W.detach()
+    found = quantized(Integrator(W, one, one), bits).W.detach()
     step = W.abs().max() / (2 ** (bits - 1) - 1)
     assert (found - W).abs().max() <= step / 2 * (1 + 1e-12)
     torch.testing.assert_close(found / step, (found / step).round())
@@ -136,21 +136,21 @@ def test_rounding(bits, seed):
 def test_rounding_of_zeros_and_too_few_bits():
     one = torch.ones(3, 1, dtype=torch.float64)
     network = Integrator(torch.zeros(3, 3, dtype=torch.float64), one, one)
-    assert rounded(network, 2).W.abs().max() == 0
+    assert quantized(network, 2).W.abs().max() == 0
     with pytest.raises(ValueError, match="bits must be an integer of at least 2"):
-        rounded(network, 1)
+        quantized(network, 1)
 
 
 def test_changes_are_those_of_single_calls(network, rng):
     """Each helper repeats what its parts do; the noise prediction is the gain in units of the outputs."""
     x = randn(2, 60, 2, rng=rng)
     before = network.run(x).outputs
-    found = rounding_changes(network, x, [4, 6])
-    torch.testing.assert_close(found[1], relative_error(rounded(network, 6).run(x).outputs, before).mean())
-    silent = random_silence(12, 0.25, generator=torch.Generator().manual_seed(3))
-    after = silenced(network, silent, gain=4 / 3).run(x).outputs
+    found = quantization_changes(network, x, [4, 6])
+    torch.testing.assert_close(found[1], relative_error(quantized(network, 6).run(x).outputs, before).mean())
+    silent = random_lesion(12, 0.25, generator=torch.Generator().manual_seed(3))
+    after = lesioned(network, silent, gain=4 / 3).run(x).outputs
     options = {"draws": 1, "generator": torch.Generator().manual_seed(3)}
-    changes = silence_changes(network, x, [0.25], compensated=True, **options)
+    changes = lesion_changes(network, x, [0.25], compensated=True, **options)
     torch.testing.assert_close(changes, relative_error(after, before).mean()[None, None])
     small = noise_changes(network, x, [1e-6, 2e-6], generator=rng)
     torch.testing.assert_close(

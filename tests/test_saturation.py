@@ -4,7 +4,7 @@ import pytest
 import torch
 from equations import randn
 
-from lib.analysis.tuning import examples, largest_output, mean_activity, residuals
+from lib.analysis.tuning import example_neurons, largest_output, mean_activity, residuals
 from lib.model.activations import ReLU, Sigmoid
 from lib.model.network import Integrator
 from lib.model.task import Task
@@ -66,9 +66,9 @@ def test_examples_of_both_kinds():
     W = torch.zeros(5, 5, dtype=torch.float64)
     W[:, 0] = F
     net = Integrator(W, e, e, activation=Sigmoid())
-    found = examples(net, Task(0.8), 4.0)
+    found = example_neurons(net, Task(0.8), 4.0)
     assert found == (2, 1, 3, 1)
-    assert examples(net, Task(0.8), 0.1)[2:] == (0, 0)
+    assert example_neurons(net, Task(0.8), 0.1)[2:] == (0, 0)
 
 
 def test_errors(rng):

@@ -4,156 +4,22 @@ Nothing is assumed about how the network was trained. What it integrates is read
 else is measured on burst sequences against these very integrals, or those of a task that is asked for.
 """
 
-from dataclasses import dataclass
-from html import escape
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
 from lib import checks
-from lib.analysis.conditions import Condition, distances
+from lib.analysis.conditions import distances
+from lib.analysis.findings import Diagnosis, Dimension, OnNoise, Selectivity, percent
 from lib.analysis.identification import fit_integrals, fit_pulses, share_fitted
 from lib.analysis.representation import current_ratios, relative_error
 from lib.analysis.selectivity import axis_share, chance_axis_share
-from lib.analysis.subspaces import coordinates, linear_map
+from lib.analysis.subspaces import coordinates, linear_map, principal_components
 from lib.model.network import Integrator
 from lib.model.signals import bursts, white_noise
 from lib.model.task import Task
 
 OCTAVES = range(-6, 11)  # sizes of the inputs at which the range is probed, as powers of two
 SEED = 20201123  # of the burst sequences, unless a generator is given
-
-
-class Selectivity(NamedTuple):
-    """What the currents of single neurons follow."""
-
-    active: int  # neurons whose current varies
-    r2: float  # median over these: how much of a current's variance is linear in the integrals
-    axis_share: float  # share of these within ten degrees of one integral's axis
-    chance: float  # the same for directions spread evenly
-
-
-class OnNoise(NamedTuple):
-    """What the outputs follow on white noise of variance one, D numbers each; that of pulses for a true integrator."""
-
-    decays: tuple[float, ...]
-    scales: tuple[float, ...]
-    errors: tuple[float, ...]  # relative, of this very fit
-
-
-class Dimension(NamedTuple):
-    """How low-dimensional the currents are."""
-
-    code: float  # rms outside the span of W's D leading left singular vectors over rms (`Ratios.code`)
-    best: float  # the same for the best D-dimensional subspace
-    encoders: float  # the same for the span of the W e_c
-    participation: float  # (sum of variances)^2 / sum of squared variances, over principal components
-    components: int  # principal components that hold 99 % of the variance
-    r2: float  # of the currents' coordinates in the best subspace, on the integrals: the worst of D
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """What `diagnose` found; `print` it for a table.
-
-    Attributes:
-        n: Neurons.
-        D: Channels.
-        decays: D numbers, per step: fitted to the answers to pulses, or of the task that was asked for.
-        scales: D numbers; negative if an output has the wrong sign.
-        given: Whether there was a task.
-        fit_r2: D numbers, 1 - residual / sum of squares of the answer to a pulse.
-        responses: `D x steps`, answer of each channel to a pulse of size one; step 0 is the pulse.
-        on_noise: The decays and scales that fit the outputs on white noise; they differ from those of pulses if the
-            network is not linear in its integrals.
-        crosstalk: Largest answer of another channel to a pulse, as a share of that channel's scale.
-        sizes: K largest |integral| / scale of burst sequences of K sizes; in units of summed inputs.
-        size_errors: K relative errors there, rms over rms, the worst channel.
-        range: From and to which |integral| / scale the relative error is below the tolerance; (0, inf) if all sizes
-            are alike, (NaN, NaN) if there is none.
-        amplitude: Size of the inputs for all that follows: 1 if that is within the range.
-        errors: D relative errors on burst sequences.
-        steps: Length of these sequences, and of the answers to pulses.
-        dimension: Of the currents; None if they are not finite, or vanish, as the next two.
-        selectivity: Of the neurons.
-        conditions: Distances from the conditions of the paper.
-        tolerance: Largest relative error, and largest cross-talk, of what counts as an integrator.
-        reasons: Why it does not; empty for an integrator.
-    """
-
-    n: int
-    D: int
-    decays: tuple[float, ...]
-    scales: tuple[float, ...]
-    given: bool
-    fit_r2: tuple[float, ...]
-    responses: Tensor
-    on_noise: OnNoise
-    crosstalk: float
-    sizes: Tensor
-    size_errors: Tensor
-    range: tuple[float, float]
-    amplitude: float
-    errors: tuple[float, ...]
-    steps: int
-    dimension: Dimension | None
-    selectivity: Selectivity | None
-    conditions: tuple[Condition, ...]
-    tolerance: float
-    reasons: tuple[str, ...]
-
-    @property
-    def integrates(self) -> bool:
-        """Whether it is an integrator, within the tolerance."""
-        return not self.reasons
-
-    def rows(self) -> list[tuple[str, str]]:
-        """The table, as pairs of what was asked and the answer."""
-        table = [("integrator", "yes" if self.integrates else "no: " + "; ".join(self.reasons))]
-        found = "asked for" if self.given else "found"
-        for c, (gamma, s) in enumerate(zip(self.decays, self.scales, strict=True)):
-            memory = "no decay" if gamma >= 1 else f"memory {1 / (1 - gamma):.3g} steps"
-            text = f"{found}: decay {gamma:.5g} per step ({memory}), scale {s:.4g}; R2 of pulses {self.fit_r2[c]:.4g}"
-            table.append((f"channel {c + 1}", f"{text}; error on bursts {_percent(self.errors[c])}"))
-        seen = self.on_noise
-        for c, (gamma, s, error) in enumerate(zip(*seen, strict=True)):
-            text = f"decay {gamma:.5g}, scale {s:.4g} fit best, with an error of {_percent(error)}"
-            table.append((f"channel {c + 1}, on white noise", text))
-        if self.D > 1:
-            table.append(("cross-talk", f"{_percent(self.crosstalk)} of the scale"))
-        low, high = self.range
-        if low == 0:
-            limits = "every size (the activation has no scale)"
-        else:
-            open_ended = " at least" if high == self.sizes.max().item() else ""
-            limits = "none" if low != low else f"{low:.3g} to{open_ended} {high:.3g} (|integral| over scale)"
-        table.append(("range", f"{limits}, error below {_percent(self.tolerance)}"))
-        if self.dimension is not None:
-            d = self.dimension
-            text = f"{_percent(d.best)} outside the best {self.D}-dimensional subspace"
-            table.append(("currents", f"{text}, {_percent(d.code)} outside that of W's leading singular vectors"))
-            text = f"participation ratio {d.participation:.3g}, {d.components} components hold 99 %"
-            table.append(("dimension", f"{text}; R2 of the coordinates on the integrals {d.r2:.4g}"))
-        if self.selectivity is not None:
-            s = self.selectivity
-            text = f"{s.active} of {self.n} active, median R2 on the integrals {s.r2:.4g}"
-            share = f"; {_percent(s.axis_share)} follow one integral (chance {_percent(s.chance)})" * (self.D > 1)
-            table.append(("neurons", text + share))
-        return table + [(f"{c.name} ({c.equation})", f"missed by {_percent(c.distance)}") for c in self.conditions]
-
-    def __str__(self) -> str:
-        width = max(len(name) for name, _ in self.rows())
-        return "\n".join(f"{name:{width}}  {text}" for name, text in self.rows())
-
-    def html(self) -> str:
-        """The table as HTML."""
-        rows = (f'<tr><th scope="row">{escape(a)}</th><td>{escape(b)}</td></tr>' for a, b in self.rows())
-        return f'<table class="record-table">{"".join(rows)}</table>'
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
 
 
 @torch.no_grad()
@@ -224,19 +90,8 @@ def diagnose(
     on_noise = OnNoise(*(tuple(values.tolist()) for values in fit_integrals(noise, answer)))
 
     few = max(1, sequences // 4)
-    reach = (y[:few] / scale).abs().max()
-    one_for_all = bool(getattr(f, "homogeneous", False))
-    amplitudes = [1.0] if one_for_all else [2.0**k for k in OCTAVES]
-    size_errors = torch.stack([_errors(net.run(a * x[:few]).outputs, a * y[:few]).amax() for a in amplitudes])
-    sizes = reach * reach.new_tensor(amplitudes)
-    low, high = _range(sizes, size_errors, tolerance)
-    if one_for_all:
-        low, high = (0.0, float("inf")) if low == low else (low, high)
-
-    amplitude = 1.0
-    if low == low and not low <= (most := (y / scale).abs().max().item()) <= high:
-        amplitude = min(max(low, 1.0), high) / most if most > high else 1.2 * low / most
-        amplitude = min(amplitude, high / most)
+    sizes, size_errors, (low, high) = _sizes(net, x[:few], y[:few], scale, tolerance)
+    amplitude = _amplitude((y / scale).abs().max().item(), low, high)
     x, y = amplitude * x, amplitude * y
     run = net.run(x)
     errors = _errors(run.outputs, y)
@@ -293,6 +148,25 @@ def _errors(outputs: Tensor, targets: Tensor) -> Tensor:
     return relative_error(outputs, targets).nan_to_num(torch.inf)
 
 
+def _sizes(
+    network: Integrator, x: Tensor, y: Tensor, scale: Tensor, tolerance: float
+) -> tuple[Tensor, Tensor, tuple[float, float]]:
+    """Sizes of bursts, the worst relative error at each, and the ends of the range where it is below the tolerance."""
+    alike = bool(getattr(network.activation, "homogeneous", False))
+    amplitudes = [1.0] if alike else [2.0**k for k in OCTAVES]
+    errors = torch.stack([_errors(network.run(a * x).outputs, a * y).amax() for a in amplitudes])
+    sizes = (y / scale).abs().max() * y.new_tensor(amplitudes)
+    low, high = _range(sizes, errors, tolerance)
+    return sizes, errors, (0.0, float("inf")) if alike and low == low else (low, high)
+
+
+def _amplitude(most: float, low: float, high: float) -> float:
+    """Factor on inputs whose largest integral is `most`, with which it lies in the range; 1 if it does or none is."""
+    if low != low or low <= most <= high:
+        return 1.0
+    return min(min(max(low, 1.0), high) / most if most > high else 1.2 * low / most, high / most)
+
+
 def _range(sizes: Tensor, errors: Tensor, tolerance: float) -> tuple[float, float]:
     """Ends of the longest run of sizes with errors within the tolerance, interpolated between sizes on logarithms."""
     good = (errors <= tolerance).tolist()
@@ -320,10 +194,9 @@ def _range(sizes: Tensor, errors: Tensor, tolerance: float) -> tuple[float, floa
 def _dimension(network: Integrator, currents: Tensor, y: Tensor) -> Dimension:
     D, nu = network.D, currents.flatten(0, 1)
     ratios = current_ratios(network.W, network.encoders, currents)
-    variances, vectors = torch.linalg.eigh(nu.T @ nu)
-    variances = variances.flip(0).clamp_min(0)
+    variances, vectors = principal_components(nu)
     share = variances.cumsum(0) / variances.sum()
-    fit = linear_map(coordinates(currents, vectors[:, -D:]), y)
+    fit = linear_map(coordinates(currents, vectors[:, :D]), y)
     return Dimension(
         code=ratios.code,
         best=ratios.best,
@@ -366,9 +239,9 @@ def _reasons(
         elif not fit >= 1 - tolerance:
             found.append(f"channel {c} does not decay with one rate (R2 {fit:.3g})")
         elif not error <= tolerance:
-            found.append(f"channel {c} misses its integral on bursts by {_percent(error)}")
+            found.append(f"channel {c} misses its integral on bursts by {percent(error)}")
     if not crosstalk <= tolerance:
-        found.append(f"channels mix ({_percent(crosstalk)} of the scale)")
+        found.append(f"channels mix ({percent(crosstalk)} of the scale)")
     if not found and limits[0] != limits[0]:
         found.append("there is no range in which all outputs are right")
     return tuple(found)

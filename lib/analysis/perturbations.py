@@ -3,7 +3,7 @@ r"""Networks that are disturbed: noisy states, silent neurons, coarse weights (a
 White noise $\xi_t$ of standard deviation $\sigma$ added to every state changes the output, to first order, by
 $\sum_q d\cdot(HW)^q\,\xi_{t-q}$, where $H = \mathrm{diag}\,f'(\nu)$ is the diagonal of slopes at the current. While the
 slopes stay what they are, the output has the variance of the noise times the gain $\sum_q |((HW)^\dagger)^q d|^2$.
-integrator of rank one the sum has two terms, $|d|^2 + |W^\dagger d|^2/(1-\gamma^2)$.
+For an integrator of rank one this sum has two terms, $|d|^2 + |W^\dagger d|^2/(1-\gamma^2)$.
 """
 
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ def noise_gain(network: Integrator, currents: Tensor, *, steps: int = 2000) -> T
     raise ValueError(f"the memory of the noise has not ended after {steps} steps: expected decays below one")
 
 
-def silenced(network: Integrator, silent: Tensor, *, gain: float = 1.0) -> Integrator:
+def lesioned(network: Integrator, silent: Tensor, *, gain: float = 1.0) -> Integrator:
     r"""A copy of the network in which some neurons have no effect, neither on others nor on the outputs.
 
     On average over random choices of a fraction p, a memory that passes q states loses the factor $(1-p)^q$: the decay
@@ -94,7 +94,7 @@ def silenced(network: Integrator, silent: Tensor, *, gain: float = 1.0) -> Integ
     return _with(network, gain * network.W * keep, network.decoders * keep[:, None])
 
 
-def rounded(network: Integrator, bits: int) -> Integrator:
+def quantized(network: Integrator, bits: int) -> Integrator:
     """A copy of the network with weights on a grid of $2^b - 1$ equidistant values, the largest and minus it included.
 
     Raises:
@@ -106,7 +106,7 @@ def rounded(network: Integrator, bits: int) -> Integrator:
     return _with(network, (network.W / step).round() * step, network.decoders)
 
 
-def random_silence(n: int, fraction: float, *, generator: torch.Generator) -> Tensor:
+def random_lesion(n: int, fraction: float, *, generator: torch.Generator) -> Tensor:
     """Truth values for n neurons, the nearest whole number to `fraction` times n of them true, drawn without return.
 
     Raises:
@@ -153,7 +153,7 @@ def noise_changes(
     return NoiseChanges(torch.stack(found), slope * torch.tensor(levels).to(slope))
 
 
-def silence_changes(
+def lesion_changes(
     network: Integrator,
     x: Tensor,
     fractions: Sequence[float],
@@ -176,16 +176,16 @@ def silence_changes(
     changes = []
     for _ in range(checks.whole("draws", draws, 1)):
         for p in fractions:
-            silent = random_silence(network.n, p, generator=generator).to(network.W.device)
-            after = silenced(network, silent, gain=1 / (1 - p) if compensated else 1.0).run(x).outputs
+            silent = random_lesion(network.n, p, generator=generator).to(network.W.device)
+            after = lesioned(network, silent, gain=1 / (1 - p) if compensated else 1.0).run(x).outputs
             changes.append(change(after, before))
     return torch.stack(changes).view(draws, len(fractions))
 
 
-def rounding_changes(network: Integrator, x: Tensor, bits: Sequence[int]) -> Tensor:
+def quantization_changes(network: Integrator, x: Tensor, bits: Sequence[int]) -> Tensor:
     """Change of the outputs on `B x T x D` inputs if the weights have K numbers of bits."""
     before = network.run(x).outputs
-    return torch.stack([change(rounded(network, b).run(x).outputs, before) for b in bits])
+    return torch.stack([change(quantized(network, b).run(x).outputs, before) for b in bits])
 
 
 def change(after: Tensor, before: Tensor) -> Tensor:

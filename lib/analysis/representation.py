@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lib import checks
+from lib.analysis.subspaces import explained, leading_vectors, principal_components
 
 POPULATIONS = ("null", "positive", "negative", "shared")
 
@@ -51,13 +52,6 @@ def _samples(values: Tensor, integral: Tensor) -> tuple[Tensor, Tensor]:
     return values.reshape(-1, values.shape[-1]), integral.reshape(-1)
 
 
-def _explained(values: Tensor, residual: Tensor) -> Tensor:
-    """R2 of each neuron; NaN where the values do not vary."""
-    total = (values - values.mean(dim=0)).square().sum(dim=0)
-    varies = (values != values[0]).any(dim=0)  # exact, unlike the total, which is rounded
-    return torch.where(varies, 1 - residual.square().sum(dim=0) / total, torch.nan)
-
-
 def fit_currents(currents: Tensor, integral: Tensor) -> Fit:
     r"""Least-squares fit $\nu_i \simeq L_i \bar y$ of every neuron (equation 21).
 
@@ -67,7 +61,7 @@ def fit_currents(currents: Tensor, integral: Tensor) -> Fit:
     """
     nu, y = _samples(currents, integral)
     slopes = y @ nu / y.square().sum()
-    return Fit(slopes, _explained(nu, nu - torch.outer(y, slopes)))
+    return Fit(slopes, explained(nu, torch.outer(y, slopes)))
 
 
 def fit_states(states: Tensor, integral: Tensor) -> HalfLines:
@@ -85,8 +79,8 @@ def fit_states(states: Tensor, integral: Tensor) -> HalfLines:
     if not (up.any() and down.any()):
         raise ValueError("integral must take both signs, got one only")
     L_plus, L_minus = up @ h / up.square().sum(), down @ h / down.square().sum()  # up and down are orthogonal
-    residual = h - torch.outer(up, L_plus) - torch.outer(down, L_minus)
-    return HalfLines(L_plus, L_minus, _explained(h, residual))
+    fitted = torch.outer(up, L_plus) + torch.outer(down, L_minus)
+    return HalfLines(L_plus, L_minus, explained(h, fitted))
 
 
 def populations(L_plus: Tensor, L_minus: Tensor, threshold: float = 1e-3) -> Tensor:
@@ -133,10 +127,9 @@ def current_ratios(W: Tensor, encoders: Tensor, currents: Tensor) -> Ratios:
     total = nu.square().mean().sqrt()
     if not total > 0:
         raise ValueError("currents must not vanish altogether, got only zeros")
-    W = W.detach().double()
-    left = torch.linalg.svd(W).U[:, :D]
-    image = torch.linalg.qr(W @ encoders.detach().double()).Q
-    best = torch.linalg.eigh(nu.T @ nu).eigenvectors[:, -D:]
+    left = leading_vectors(W, D)
+    image = torch.linalg.qr(W.detach().double() @ encoders.detach().double()).Q
+    best = principal_components(nu).vectors[:, :D]
     inside = nu @ left
     outside = nu - inside @ left.T
     return Ratios(
@@ -192,7 +185,7 @@ def population_weights(W: Tensor, labels: Tensor) -> Tensor:
     return torch.stack([torch.stack([W.detach()[to][:, source].mean() for source in members]) for to in members])
 
 
-def handovers(states: Tensor, integral: Tensor, *, level: float = 0.5, threshold: float = 1e-3) -> Tensor:
+def active_set_overlap(states: Tensor, integral: Tensor, *, level: float = 0.5, threshold: float = 1e-3) -> Tensor:
     r"""Overlap of the active neurons before and after each change of sign of the integral (figure 3B).
 
     A change goes from one step with $|\bar y| \ge$ `level` to the next such step of the same sequence, if that has the

@@ -8,7 +8,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from lib.analysis.diagnosis import Diagnosis
+from lib.analysis.findings import Diagnosis
 from lib.figures.generic import POINTS, dashes, plain_ticks
 from lib.figures.style import COLOURS, SERIES, numbers
 
