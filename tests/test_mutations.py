@@ -283,9 +283,9 @@ FAULTS = {
         "test_analysis.py::test_code_takes_the_total_below_and_mean_norms_the_parallel_part",
     ),
     "right for left singular vectors": Fault(
-        "lib/analysis/representation.py",
-        "torch.linalg.svd(W).U[:, :D]",
-        "torch.linalg.svd(W).Vh.T[:, :D]",
+        "lib/analysis/subspaces.py",
+        "torch.linalg.svd(W.detach().double()).U[:, :k]",
+        "torch.linalg.svd(W.detach().double()).Vh.T[:, :k]",
         "test_analysis.py::test_left_not_right_singular_vectors",
     ),
     "the factor 2 of the Hessian is missing": Fault(

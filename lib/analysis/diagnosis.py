@@ -56,55 +56,25 @@ def diagnose(
         ValueError: entries that are not finite, a task of other than D channels, or sizes out of range.
     """
     check_sizes(steps, sequences, tolerance)
-    if checks.whole("auxiliary", auxiliary, 0) >= network.n:
-        raise ValueError(f"auxiliary must be below n={network.n}, got {auxiliary}")
-    if task is not None and task.D != network.D:
-        raise ValueError(f"task must have the network's {network.D} channels, got {task.D}")
-    for name in ("W", "encoders", "decoders"):
-        checks.finite(name, getattr(network, name).detach())
-    f = network.activation
-    net = Integrator(
-        network.W.double(), network.encoders.double(), network.decoders.double(), activation=f
-    )  # the activation is copied, and its thresholds follow the weights
-    D, biased = net.D, hasattr(f, "biases")
-
-    answers = _pulses(net, steps)  # steps x D x D, from the second index's input to the first one's output
-    own = answers.diagonal(dim1=1, dim2=2).T.contiguous()  # D x steps
-    gamma, s, _ = fit_pulses(own)
-    if task is not None:
-        gamma, s = (gamma.new_tensor(values) for values in (task.decays, task.scales))
-    orders = torch.arange(1, steps + 1).to(own)
-    r2 = share_fitted(own, s[:, None] * gamma[:, None] ** orders)
-    others = (answers - torch.diag_embed(own.T)).abs().amax(dim=(0, 2)) / s.abs()
-    crosstalk = others.nan_to_num(torch.inf).max().item() if D > 1 else 0.0
-
+    net = _checked(network, task, auxiliary)
+    own, gamma, s, r2, crosstalk = _pulses(net, task, steps)
     sign = torch.where(s < 0, -1.0, 1.0).to(s)
     found = Task([min(max(g, 1e-6), 1.0) for g in gamma.tolist()], [max(v, 1e-12) for v in s.abs().tolist()], steps)
     scale = s.new_tensor(found.scales)
     generator = generator or torch.Generator().manual_seed(SEED)
-    x = bursts(sequences, steps, D, generator=generator).to(net.W)
+    x = bursts(sequences, steps, net.D, generator=generator).to(net.W)
     y = found.targets(x) * sign
-
-    noise = white_noise(sequences, steps, D, generator=generator).to(net.W)
-    answer = net.run(noise).outputs
-    on_noise = OnNoise(*(tuple(values.tolist()) for values in fit_integrals(noise, answer)))
-
+    on_noise = _on_noise(net, white_noise(sequences, steps, net.D, generator=generator).to(net.W))
     few = max(1, sequences // 4)
     sizes, size_errors, (low, high) = _sizes(net, x[:few], y[:few], scale, tolerance)
     amplitude = _amplitude((y / scale).abs().max().item(), low, high)
     x, y = amplitude * x, amplitude * y
     run = net.run(x)
     errors = _errors(run.outputs, y)
-    dimension, selectivity = None, None
-    nu = run.currents[..., : net.n - auxiliary]
-    if torch.isfinite(nu).all() and nu.any() and (s != 0).all():
-        centre = (lambda v: v - v.mean(dim=(0, 1))) if biased else (lambda v: v)
-        dimension = _dimension(net, centre(run.currents), centre(y))
-        selectivity = _selectivity(centre(nu), centre(y))
-    reasons = _reasons(gamma, s, r2, crosstalk, (low, high), errors, tolerance, steps)
+    dimension, selectivity = _currents(net, run.currents, y, auxiliary) if (s != 0).all() else (None, None)
     return Diagnosis(
         n=net.n - auxiliary,
-        D=D,
+        D=net.D,
         decays=tuple(gamma.tolist()),
         scales=tuple(s.tolist()),
         given=task is not None,
@@ -122,7 +92,7 @@ def diagnose(
         selectivity=selectivity,
         conditions=distances(net, found, sign, y),
         tolerance=float(tolerance),
-        reasons=reasons,
+        reasons=_reasons(gamma, s, r2, crosstalk, (low, high), errors, tolerance, steps),
     )
 
 
@@ -134,18 +104,59 @@ def check_sizes(steps: int, sequences: int, tolerance: float) -> None:
     checks.positive("tolerance", tolerance)
 
 
-def _pulses(network: Integrator, steps: int) -> Tensor:
-    """Half the difference of the answers to pulses of 1 and -1: `steps x D x D`, to output and from input."""
+def _checked(network: Integrator, task: Task | None, auxiliary: int) -> Integrator:
+    """The network in float64, if all is as `diagnose` wants it; its thresholds follow the weights."""
+    if checks.whole("auxiliary", auxiliary, 0) >= network.n:
+        raise ValueError(f"auxiliary must be below n={network.n}, got {auxiliary}")
+    if task is not None and task.D != network.D:
+        raise ValueError(f"task must have the network's {network.D} channels, got {task.D}")
+    weights = (network.W, network.encoders, network.decoders)
+    for name, values in zip(("W", "encoders", "decoders"), weights, strict=True):
+        checks.finite(name, values.detach())
+    return Integrator(*(values.double() for values in weights), activation=network.activation)
+
+
+def _pulses(network: Integrator, task: Task | None, steps: int) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
+    """Half the differences of the answers to pulses of 1 and -1, and what they are like.
+
+    Returns:
+        `D x steps` answers of each channel to its own pulse; D decays, D scales and D values of R2 of the curves that
+        fit them, or of the task's; and the largest answer of another channel, as a share of that one's scale.
+    """
     D = network.D
     x = network.W.new_zeros(2 * D, steps, D)
     x[:D, 0], x[D:, 0] = torch.eye(D).to(x), -torch.eye(D).to(x)
     y = network.run(x).outputs
-    return ((y[:D] - y[D:]) / 2).permute(1, 2, 0)
+    answers = ((y[:D] - y[D:]) / 2).permute(1, 2, 0)  # steps x D x D, to output and from input
+    own = answers.diagonal(dim1=1, dim2=2).T.contiguous()
+    gamma, s, _ = fit_pulses(own)
+    if task is not None:
+        gamma, s = (gamma.new_tensor(values) for values in (task.decays, task.scales))
+    orders = torch.arange(1, steps + 1).to(own)
+    r2 = share_fitted(own, s[:, None] * gamma[:, None] ** orders)
+    others = (answers - torch.diag_embed(own.T)).abs().amax(dim=(0, 2)) / s.abs()
+    return own, gamma, s, r2, others.nan_to_num(torch.inf).max().item() if D > 1 else 0.0
+
+
+def _currents(
+    network: Integrator, currents: Tensor, y: Tensor, auxiliary: int
+) -> tuple[Dimension | None, Selectivity | None]:
+    """What the currents are like, counted from their mean if there are biases; None if they vanish or overflow."""
+    if hasattr(network.activation, "biases"):
+        currents, y = (values - values.mean(dim=(0, 1)) for values in (currents, y))
+    own = currents[..., : network.n - auxiliary]
+    if not (torch.isfinite(own).all() and own.any()):
+        return None, None
+    return _dimension(network, currents, y), _selectivity(own, y)
 
 
 def _errors(outputs: Tensor, targets: Tensor) -> Tensor:
     """Relative error of each channel, infinite for outputs that overflow."""
     return relative_error(outputs, targets).nan_to_num(torch.inf)
+
+
+def _on_noise(network: Integrator, noise: Tensor) -> OnNoise:
+    return OnNoise(*(tuple(values.tolist()) for values in fit_integrals(noise, network.run(noise).outputs)))
 
 
 def _sizes(
