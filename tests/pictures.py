@@ -9,7 +9,7 @@ from equations import randn
 from torch import Tensor
 
 from lib import figures as plots
-from lib.analysis.diagnosis import Diagnosis, OnNoise
+from lib.analysis.findings import Diagnosis, OnNoise
 from lib.analysis.tuning import Residuals
 
 _RNG = torch.Generator().manual_seed(11)
