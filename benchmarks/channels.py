@@ -24,8 +24,9 @@ from benchmarks.report import Options, Report, Table, Wish
 from lib.model.activations import ReLU, Sigmoid
 from lib.model.network import Integrator
 from lib.model.task import Task
-from lib.training.loop import OPTIMISERS, Training, train
+from lib.training.loop import Training, train
 from lib.training.losses import BatchLoss
+from lib.training.optimisers import OPTIMISERS
 from lib.training.proxies import SampledProxy
 from lib.training.samplers import MonteCarlo, UniformPoints
 

@@ -286,13 +286,13 @@ def test_settings_that_were_changed(saved):
         refuses(saved, "is damaged")
 
 
-@pytest.mark.parametrize("missing", ["generator", "best_loss", "best/W", "optimiser/0/exp_avg"])
+@pytest.mark.parametrize("missing", ["generator/0", "best_loss", "best/W", "optimiser/0/exp_avg"])
 def test_a_part_is_missing(saved, missing):
     changed(saved, lambda tensors: tensors.pop(missing))
     refuses(saved, "is damaged")
 
 
-@pytest.mark.parametrize("part", ["generator", "best/W", "optimiser/0/exp_avg"])
+@pytest.mark.parametrize("part", ["generator/0", "best/W", "optimiser/0/exp_avg"])
 def test_a_part_of_another_size(saved, part):
     changed(saved, lambda tensors: tensors.update({part: tensors[part].flatten()[:-1].clone()}))
     refuses(saved, "is damaged")
@@ -301,11 +301,11 @@ def test_a_part_of_another_size(saved, part):
 def test_a_sampler_without_a_generator_does_not_continue_one_that_has_it(saved, tmp_path):
     network, draw = parts()
     x = draw()
-    with pytest.raises(ValueError, match="the sampler's generator"):
+    with pytest.raises(ValueError, match="expected generators of samplers none, found 0"):
         train(network, lambda: x, BatchLoss(Task(0.9, T=3)), settings("adam"), checkpoint=saved)
     other = tmp_path / "other"
     train(network, lambda: x, BatchLoss(Task(0.9, T=3)), settings("adam"), checkpoint=other)
-    refuses(other, "the sampler's generator")
+    refuses(other, "expected generators of samplers 0, found none")
 
 
 # Disks that are bad

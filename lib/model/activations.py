@@ -130,7 +130,7 @@ class Sigmoid(nn.Module):
 
     def forward(self, currents: Tensor) -> Tensor:
         """States of the same shape as `currents`, whose last axis is the neurons."""
-        return torch.sigmoid(self.slope * (currents - self.thresholds))
+        return torch.sigmoid(self.slope * (currents - self._along(currents)))
 
     def derivative(self, currents: Tensor) -> Tensor:
         """$k f (1 - f)$, in the shape of `currents`."""
@@ -158,9 +158,15 @@ class Sigmoid(nn.Module):
             raise ValueError(f"threshold must be one for all neurons, got {len(self.thresholds)}")
         return self.thresholds.item()
 
+    def _along(self, currents: Tensor) -> Tensor:
+        """The thresholds; those of S networks side by side, `S x n`, with the axes of their currents between."""
+        thresholds = self.thresholds
+        between = (1,) * (currents.ndim - 2)
+        return thresholds if thresholds.ndim < 2 else thresholds.view(len(thresholds), *between, -1)
+
     def into(self, currents: Tensor, states: Tensor) -> None:
         """Write the states of `currents` into `states`."""
-        torch.sub(currents, self.thresholds, out=states)
+        torch.sub(currents, self._along(currents), out=states)
         states.mul_(self.slope).sigmoid_()
 
     def into_derivative(self, currents: Tensor, factor: Tensor) -> None:

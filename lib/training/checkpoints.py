@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,15 @@ from torch import Tensor, nn
 
 from lib.model.atomic import write_atomically
 
-FORMAT = "integrator-checkpoint-1"
+FORMAT = "integrator-checkpoint-2"
 
 
 @dataclass
 class Checkpoint:
-    """Where a training stands, apart from the weights, the optimiser and the generator."""
+    """Where a training, of one network or of several, stands, apart from weights, optimiser and generators."""
 
-    losses: list[float]
-    best_loss: float
+    losses: list[list[float]]  # of each network
+    best_losses: list[float]
     best: dict[str, Tensor]
 
 
@@ -31,19 +31,18 @@ def save_checkpoint(
     run: Checkpoint,
     weights: Mapping[str, nn.Parameter],
     optimiser: torch.optim.Optimizer,
-    sampler: Callable,
+    samplers: Sequence[Callable],
     settings: Mapping[str, Any],
 ) -> None:
     """Write everything that resuming needs."""
     tensors = {f"weights/{name}": p.detach() for name, p in weights.items()}
     tensors |= {f"best/{name}": values for name, values in run.best.items()}
-    tensors["losses"] = torch.tensor(run.losses, dtype=torch.float64)
-    tensors["best_loss"] = torch.tensor(run.best_loss, dtype=torch.float64)
+    tensors["losses"] = torch.tensor([loss for losses in run.losses for loss in losses], dtype=torch.float64)
+    tensors["steps"] = torch.tensor([len(losses) for losses in run.losses])
+    tensors["best_loss"] = torch.tensor(run.best_losses, dtype=torch.float64)
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser/{index}/{key}": value for key, value in state.items() if isinstance(value, Tensor)}
-    generator = getattr(sampler, "generator", None)
-    if generator is not None:
-        tensors["generator"] = generator.get_state()
+    tensors |= {f"generator/{k}": generator.get_state() for k, generator in _generators(samplers).items()}
     stored = json.dumps(settings, sort_keys=True)
     copies = {name: values.cpu().contiguous().clone() for name, values in tensors.items()}
     metadata = {"format": FORMAT, "settings": stored, "checksum": _checksum(copies, stored)}
@@ -54,7 +53,7 @@ def load_checkpoint(
     path: Path,
     weights: Mapping[str, nn.Parameter],
     optimiser: torch.optim.Optimizer,
-    sampler: Callable,
+    samplers: Sequence[Callable],
     settings: Mapping[str, Any],
 ) -> Checkpoint:
     """Put weights, optimiser and generator back as `save_checkpoint` found them; return the rest.
@@ -70,10 +69,11 @@ def load_checkpoint(
     found = {name.removeprefix("weights/"): _kind(t) for name, t in tensors.items() if name.startswith("weights/")}
     if found != wanted:
         raise ValueError(f"checkpoint {path} belongs to another network: expected weights {wanted}, found {found}")
-    generator = getattr(sampler, "generator", None)
-    if (generator is not None) != ("generator" in tensors):
-        expected, came = ("a state", "none") if generator is not None else ("no state", "one")
-        raise ValueError(f"checkpoint {path}: expected {expected} for the sampler's generator, found {came}")
+    generators = _generators(samplers)
+    states = {int(name.split("/")[1]): t for name, t in tensors.items() if name.startswith("generator/")}
+    if generators.keys() != states.keys():
+        expected, came = (", ".join(map(str, of)) or "none" for of in (generators, states))
+        raise ValueError(f"checkpoint {path}: expected generators of samplers {expected}, found {came}")
 
     with torch.no_grad():
         for name, p in weights.items():
@@ -84,11 +84,17 @@ def load_checkpoint(
             _, index, key = name.split("/")
             state.setdefault(int(index), {})[key] = values
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    if generator is not None:
-        generator.set_state(tensors["generator"])
+    for k, generator in generators.items():
+        generator.set_state(states[k])
     device = next(iter(weights.values())).device
     best = {name.removeprefix("best/"): t.to(device) for name, t in tensors.items() if name.startswith("best/")}
-    return Checkpoint(tensors["losses"].tolist(), tensors["best_loss"].item(), best)
+    losses = [part.tolist() for part in tensors["losses"].split(tensors["steps"].tolist())]
+    return Checkpoint(losses, tensors["best_loss"].tolist(), best)
+
+
+def _generators(samplers: Sequence[Callable]) -> dict[int, torch.Generator]:
+    """Those of the samplers that have one, by the number of the sampler."""
+    return {k: sampler.generator for k, sampler in enumerate(samplers) if hasattr(sampler, "generator")}  # type: ignore[attr-defined]
 
 
 def _kind(values: Tensor) -> str:

@@ -10,7 +10,8 @@ from torch import Tensor
 from lib import checks
 from lib.model.task import Task
 from lib.theory.linear.sweep import Sweep
-from lib.training.loop import OPTIMISERS, TrainingDiverged
+from lib.training.loop import TrainingDiverged
+from lib.training.optimisers import OPTIMISERS
 
 
 class Descent(NamedTuple):

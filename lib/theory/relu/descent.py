@@ -8,7 +8,8 @@ from torch import Tensor
 
 from lib import checks
 from lib.theory.relu.two_point import Number, Terms, factors, parameters, terms_of
-from lib.training.loop import OPTIMISERS, TrainingDiverged
+from lib.training.loop import TrainingDiverged
+from lib.training.optimisers import OPTIMISERS
 
 
 class Descent(NamedTuple):
