@@ -8,6 +8,7 @@ CUDA, so gradients are taken on the device "meta", under the same mode. What a r
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from equations import PAIRS, randn, random_network
@@ -49,7 +50,7 @@ from lib.theory.linear import (
 from lib.theory.linear import hessian as linear_hessian
 from lib.theory.relu import descent as relu_descent
 from lib.theory.relu import hessian, printed, rank_one, two_point
-from lib.training import dale, losses, proxies, recipes, samplers
+from lib.training import dale, losses, losses_together, proxies, recipes, samplers
 from lib.training import loop as training
 from lib.training import readout as heads
 
@@ -544,3 +545,21 @@ def test_training_on_meta(optimiser, rng, monkeypatch):
             trained=("W", "decoders"),
         )
     assert {p.device.type for p in found.network.parameters()} == {"meta"}
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+@pytest.mark.parametrize("read_every", [1, 2])
+@pytest.mark.parametrize("D", [1, 2])
+def test_training_together_on_meta(optimiser, read_every, D, rng, monkeypatch):
+    """Networks side by side, whose losses are read at every step, or decided upon where they are."""
+    monkeypatch.setattr(Answers, "number", 1.0)
+    monkeypatch.setattr(Tensor, "tolist", lambda values: np.ones(values.shape).tolist())
+    options = {"dtype": torch.float32, "device": "meta"}
+    with Answers():
+        found = networks.Integrator.random(N, D, generator=[rng, rng], trained=("W", "decoders"), **options)
+        draws = [samplers.sampler("monte-carlo", B, T, D, generator=rng, **options) for _ in range(2)]
+        rates = [training.Training(n_steps=3, lr=lr, optimiser=optimiser, read_every=read_every) for lr in (0.1, 0.2)]
+        losses_of_both = losses_together.BatchLosses([TASK[D], TASK[D]])
+        histories = training.train_together(found, draws, losses_of_both, rates)
+    assert [len(history.losses) for history in histories] == [3, 3]
+    assert {p.device.type for p in found.parameters()} == {"meta"}

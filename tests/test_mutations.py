@@ -140,8 +140,8 @@ FAULTS = {
     ),
     "f before W": Fault(
         "lib/model/network.py",
-        "            nu = x[:, t] @ WE.T  # B x n",
-        "            nu = x[:, t] @ E.T",
+        "nu = x[..., t, :] @ WE.mT  # B x n",
+        "nu = x[..., t, :] @ E.mT",
         "test_networks.py::test_one_network_in_numbers",
     ),
     "W for its transpose, written-out gradient": Fault(

@@ -215,7 +215,71 @@ def test_progress_goes_to_stderr_only_if_asked(capsys):
     assert "training" in shown.err and "2/2" in shown.err
 
 
+def test_a_training_is_watched_and_measured():
+    told, (draw, loss) = [], scripted([9.0, 5.0, 2.0, 1.5, 1.0])
+    history = train(
+        Point(),
+        draw,
+        loss,
+        Training(n_steps=5, lr=1.0),
+        every=2,
+        callback=lambda step, point, losses: told.append((step, point.w.item(), list(losses))),
+        evaluate=lambda point: 10 * point.w.item(),
+    )
+    assert told == [(2, -2, [9.0, 5.0]), (4, -4, [9.0, 5.0, 2.0, 1.5])]
+    assert history.evaluations == {2: -20, 4: -40}
+    with pytest.raises(ValueError, match="every must be an integer of at least 1, got 0"):
+        train(Point(), draw, loss, Training(n_steps=5, lr=1.0), every=0)
+
+
+@pytest.mark.parametrize("read_every", [1, 3])
+def test_an_interruption_keeps_the_best_network(read_every, tmp_path):
+    def until(numbers):
+        yield from numbers
+        raise KeyboardInterrupt
+
+    training = Training(n_steps=9, lr=1.0, checkpoint_every=2, read_every=read_every)
+    for numbers, w, restored in (([8.0, 7.0, 2.0, 3.0], -3, True), ([8.0, 2.0, 1.9], -3, False), ([], 0, False)):
+        point, (draw, loss) = Point(), scripted(until(numbers))
+        history = train(point, draw, loss, training, checkpoint=tmp_path / f"{len(numbers)}")
+        assert (history.losses.tolist(), history.stopped) == (numbers, "interrupted")
+        assert (point.w.item(), history.restored) == (w, restored)
+        assert (tmp_path / f"{len(numbers)}").exists() == (len(numbers) > 1)
+    point, (draw, loss) = Point(), scripted([4.0, 3.0, 2.0])
+
+    def enough(step, point, losses):
+        raise KeyboardInterrupt
+
+    history = train(point, draw, loss, training, callback=enough, every=2)
+    assert (history.losses.tolist(), history.stopped, point.w.item()) == ([4.0, 3.0], "interrupted", -2)
+
+
+@pytest.mark.parametrize("read_every", [2, 3, 50])
+def test_losses_that_are_read_later_stop_at_the_same_step(read_every):
+    for values, w in (([9.0, 2.0, 5.0, 1.0, 7.0, 8.0, 3.0, 6.0], -4), ([9.0, 2.0, 101.0, 1.0, 7.0, 8.0, 4.0, 6.0], -2)):
+        point, (draw, loss) = Point(), scripted(values)
+        training = Training(n_steps=8, lr=1.0, stop_loss=1.0, read_every=read_every)
+        if 101.0 in values:
+            with pytest.raises(TrainingDiverged, match="loss is 101 at step 2"):
+                train(point, draw, loss, training)
+        else:
+            assert train(point, draw, loss, training).losses.tolist() == values[:4]
+        assert point.w.item() == w
+
+
 # History
+
+
+def test_a_history_says_what_happened():
+    point, (draw, loss) = Point(), scripted([8.0, 7.0, 2.0, 1.9, 3.0])
+    history = train(point, draw, loss, Training(n_steps=5, lr=1.0))
+    assert str(history) == (
+        "5 steps, loss 8 to 3 (n_steps); the last loss is not the best: weights of step 2, loss 2, are put back"
+    )
+    assert (history.restored, history.best_step) == (True, 2)
+    quiet = train(Point(3.0), lambda: None, parabola, Training(n_steps=2, lr=0.1))
+    assert str(quiet) == "2 steps, loss 9 to 5.76 (n_steps)"
+    assert str(train(Point(), lambda: None, parabola, Training(n_steps=0, lr=0.1))) == "0 steps (n_steps)"
 
 
 def brute_force_steps_to(losses, loss, window):
@@ -252,6 +316,7 @@ def test_steps_to_a_loss(rng):
         ({"abort_loss": 0.0}, "abort_loss must be a positive number, got 0.0"),
         ({"snapshot_ratio": 0.0}, r"snapshot_ratio must lie in \(0, 1\], got 0.0"),
         ({"snapshot_ratio": 1.1}, r"snapshot_ratio must lie in \(0, 1\], got 1.1"),
+        ({"read_every": 0}, "read_every must be an integer of at least 1, got 0"),
         ({"checkpoint_every": 0}, "checkpoint_every must be an integer of at least 1, got 0"),
     ],
 )

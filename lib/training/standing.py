@@ -112,9 +112,11 @@ class Standing:
 
     def read(self) -> list[int]:
         """Enter what has not been read into the accounts; whose weights were the best of the last step."""
-        unread = torch.stack(self._unread).reshape(len(self._unread), -1) if self._unread else torch.empty(0, 0)
-        rows: list[list[float]] = unread.tolist()
-        self._unread.clear()
+        unread, self._unread = self._unread, []
+        if len(unread) == 1 and not self.together:
+            rows = [[unread[0].item()]]
+        else:
+            rows = torch.stack(unread).reshape(len(unread), -1).tolist() if unread else []
         better: list[int] = []
         for row in rows:
             better = [s for s in self.going if self.accounts[s].take(row[s])]
