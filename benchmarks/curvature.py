@@ -1,7 +1,7 @@
 """Largest curvature of the proxy loss at a trained network: how long it takes, how exact it is, how much memory.
 
-The peers are Lanczos on all n^2 unknowns with products of the Hessian in closed form, and with those of
-automatic differentiation; accuracy is judged by the small dense matrix of 2n + 2 rows, exact at an integrator.
+The peer is Lanczos on all n^2 unknowns with products of the Hessian by automatic differentiation;
+accuracy is judged by the small dense matrix of 2n + 2 rows, exact at an integrator.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from benchmarks.clock import interleaved
 from benchmarks.growth import MEGABYTE, peak_memory
 from benchmarks.report import Options, Report, Table, Wish
 from lib.model.codes import random_codes
-from lib.theory.relu.hessian import largest_eigenvalue, product, spectrum
+from lib.theory.relu.hessian import largest_eigenvalue, spectrum
 from lib.theory.relu.null_start import descend_from_null
 from lib.theory.relu.two_point import loss
 
@@ -28,16 +28,14 @@ def trained(n: int) -> tuple[Tensor, At]:
     return found.W, (e, d, DECAY, SCALE)
 
 
-def lanczos(W: Tensor, at: At, automatic: bool) -> float:
-    """On all n^2 unknowns, by products in closed form or by automatic differentiation."""
+def lanczos(W: Tensor, at: At) -> float:
+    """On all n^2 unknowns, by automatic differentiation."""
     n = len(W)
     free = W.clone().requires_grad_()
     (slope,) = torch.autograd.grad(loss(free, *at), free, create_graph=True)
 
     def apply(vector: np.ndarray) -> np.ndarray:
         change = torch.from_numpy(np.ascontiguousarray(vector)).reshape(n, n)
-        if not automatic:
-            return product(W, change, *at).flatten().numpy()
         (moved,) = torch.autograd.grad(slope, free, change, retain_graph=True)
         return moved.flatten().numpy()
 
@@ -47,7 +45,7 @@ def lanczos(W: Tensor, at: At, automatic: bool) -> float:
 
 
 def run(options: Options) -> Report:
-    """Three ways to the same number."""
+    """Two ways to the same number."""
     report = Report("curvature")
     n = 24 if options.quick else 1000
     W, at = trained(n)
@@ -58,8 +56,7 @@ def run(options: Options) -> Report:
     exact = spectrum(W, *at)[-1].item()
     ways = {
         "5n unknowns": lambda: largest_eigenvalue(W, *at),
-        "n^2 unknowns": lambda: lanczos(W, at, False),
-        "n^2 unknowns, autograd": lambda: lanczos(W, at, True),
+        "n^2 unknowns, autograd": lambda: lanczos(W, at),
     }
     times = interleaved(ways, 1 if options.quick else 3)
     rows = [(name, times.seconds(name), times.ratio(name, "5n unknowns")) for name in ways]

@@ -30,7 +30,6 @@ from lib.model import activations, signals, torch_rnn
 from lib.model import ideal_population as sheets
 from lib.model import network as networks
 from lib.model import task as tasks
-from lib.theory import dale as clamping
 from lib.theory.linear import channels as linear_channels
 from lib.theory.linear import (
     conditions,
@@ -307,7 +306,6 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.sweep.Sweep.loss": lambda t: swept(t).loss(),
     "linear.sweep.Sweep.backward": lambda t: swept(t).slope,
     "linear.slow.coordinates": lambda t: slow.coordinates(t(N, N), t(N, 1), t(N, 1), 0.9),
-    "linear.slow.weights": lambda t: slow.weights(slow.Coordinates(t(), t(), t(), t()), t(N, 1), t(N, 1), 0.9),
     "linear.slow.mirrored": lambda t: slow.mirrored(t(N, N), t(N, 1), t(N, 1)),
     "linear.slow.stiffness": lambda t: slow.stiffness(t(B), t(N, 1), t(N, 1), TASK[1], chi=t(T, T)),
     "linear.descent.descend": lambda t: descent.descend(t(N, N), t(N, 1), t(N, 1), TASK[1], lr=0.1, n_steps=2).W,
@@ -319,15 +317,12 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.manifolds.Manifolds.m_beta": lambda t: t.manifolds().m_beta(0.3, t(B)),
     "linear.manifolds.Manifolds.crossing": lambda t: t.manifolds().crossing(t(B)),
     "linear.manifolds.Manifolds.first_weight": lambda t: t.manifolds().first_weight(0.3, t(B)),
-    "linear.manifolds.Manifolds.second_weight": lambda t: t.manifolds().second_weight(0.3, t(B)),
     "linear.manifolds.Manifolds.beta": lambda t: t.manifolds().beta(0.3, t(B)),
     "linear.manifolds.Manifolds.iso_scale": lambda t: t.manifolds().iso_scale(0.3, t(B)),
     "linear.manifolds.Manifolds.along": lambda t: t.manifolds().along(t(B), t(2)),
-    "linear.manifolds.Manifolds.place": lambda t: t.manifolds().place(t(B, 2, 2)),
     "linear.manifolds.Manifolds.left": lambda t: t.manifolds().left(0.3, t(B, 2)),
     "linear.manifolds.Manifolds.symmetric": lambda t: t.manifolds().symmetric(0.3 * t(B)),
     "linear.curvature.best_condition": lambda t: curvature.best_condition(t.manifolds(), t(B), T),
-    "linear.curvature.derivatives": lambda t: curvature.derivatives(t(B, N, N), t(N, 1), t(N, 1), T),
     "linear.curvature.hessian": lambda t: curvature.hessian(t(B, N, N), t(N, 1), t(N, 1), T),
     "linear.curvature.spectrum": lambda t: curvature.spectrum(t(B, 2, 2), t(2, 1), t(2, 1), T),
     "linear.curvature.null_eigenvalues": lambda t: curvature.null_eigenvalues(t(B, 4)),
@@ -363,7 +358,6 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "relu.printed.released_hessian": lambda t: printed.released_hessian(t(N, N), t(N, 1), 0.9),
     "relu.printed.gradient_of_currents": lambda t: printed.gradient_of_currents(t(N, N), t(N, 1), 0.9, 1.0, -1.0),
     "relu.descent.decay_time": lambda t: relu_descent.decay_time(t(B, 2), t(B), highest=0.1, lowest=1e-3),
-    "relu.hessian.product": lambda t: hessian.product(t(N, N), t(N, N), t(N, 1), t(N, 1), 0.9, 1.0),
     "relu.hessian.spectrum": lambda t: hessian.spectrum(t(N, N), t(N, 1), t(N, 1), 0.9, 1.0, basis=t(N, 3)),
     "relu.two_point.signed": lambda t: two_point.signed(t(N, 1)),
     "relu.descent.descend": lambda t: (
@@ -414,7 +408,7 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "selectivity.support_groups": lambda t: selectivity.support_groups(t(N, 2, dtype=torch.bool)),
     "selectivity.block_shares": lambda t: selectivity.block_shares(t(N, N), t.labels(), 3),
     "selectivity.off_block_share": lambda t: selectivity.off_block_share(t(3, 3)),
-    "clamping.clamped": lambda t: clamping.clamped(t(N, N), dale.DaleLaw(N)),
+    "dale.DaleLaw.clamped": lambda t: dale.DaleLaw(N).clamped(t(N, N)),
     "dale.DaleLaw.__call__": lambda t: dale.DaleLaw(N)(t.networks["relu", 2]),
     "dale.DaleLaw.obeyed": lambda t: dale.DaleLaw(N).obeyed(t(N, N)),
     "dale.modes": lambda t: list(dale.modes(t(N, N), 3)),

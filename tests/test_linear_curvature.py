@@ -10,7 +10,6 @@ from lib.model.task import Task
 from lib.theory.linear.covariance import autoregressive, white
 from lib.theory.linear.curvature import (
     best_condition,
-    derivatives,
     hessian,
     null_eigenvalues,
     rank_one_spectrum,
@@ -19,7 +18,6 @@ from lib.theory.linear.curvature import (
 )
 from lib.theory.linear.loss import averaged_loss
 from lib.theory.linear.manifolds import Manifolds
-from lib.theory.linear.moments import moments
 from lib.theory.linear.reduced import reduce
 
 GAMMA = 0.9
@@ -40,12 +38,6 @@ def by_autograd(omega, e, d, s, chi):
         return averaged_loss(flat.view(k, k), e, d, Task(GAMMA, s, len(chi)), chi=chi, normalisation="paper")
 
     return torch.autograd.functional.hessian(loss, omega.flatten())
-
-
-def test_derivatives_are_those_of_autograd(rng):
-    omega, e, d = randn(3, 3, rng=rng), randn(3, 1, rng=rng), randn(3, 1, rng=rng)
-    expected = torch.autograd.functional.jacobian(lambda w: moments(w, e, d, 5)[:, 0, 0], omega)
-    torch.testing.assert_close(derivatives(omega, e, d, 5), expected)
 
 
 @pytest.mark.parametrize("chi", [white(3), autoregressive(5, 0.6)], ids=["white", "correlated"])
@@ -157,8 +149,8 @@ def test_valley_by_hand():
     [
         (lambda m, w: rank_one_spectrum(m, 0.5, w[0], 2), "T must be"),
         (lambda m, w: rank_one_spectrum(m, 0.0, w[0], 3), "scale must differ"),
-        (lambda m, w: derivatives(w, m.small.encoders, torch.zeros(3, 1), 3), "n x D"),
-        (lambda m, w: derivatives(w, torch.zeros(2, 2), torch.zeros(2, 2), 3), "one channel"),
+        (lambda m, w: hessian(w, m.small.encoders, torch.zeros(3, 1), 3), "n x D"),
+        (lambda m, w: hessian(w, torch.zeros(2, 2), torch.zeros(2, 2), 3), "one channel"),
         (lambda m, w: hessian(w, m.small.encoders, m.small.decoders, 3, chi=torch.ones(2, 2)), "chi"),
     ],
 )

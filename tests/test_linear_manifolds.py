@@ -42,11 +42,11 @@ def test_matrix_has_the_eigenvalues_and_eigenvectors_of_its_coordinates(rng):
 def test_weights_are_those_of_the_moments(rng):
     m = manifolds(rng)
     second, alpha, beta = randn(3, 50, rng=rng)
-    g1, g2 = m.first_weight(alpha, beta), m.second_weight(alpha, beta)
+    g1 = m.first_weight(alpha, beta)
+    g2 = m.overlap - g1
     found = moments(m.matrix(second, alpha, beta), m.small.encoders, m.small.decoders, 2)[..., 0, 0]
     torch.testing.assert_close(found[:, 0], g1 * GAMMA + g2 * second, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(found[:, 1], g1 * GAMMA**2 + g2 * second**2, rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(g1 + g2, m.overlap.expand(50), rtol=1e-10, atol=1e-10)
     c = m.constants
     torch.testing.assert_close(g1, c.Z * (alpha - c.alpha0) * (beta - c.beta0) / (beta - alpha), rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(g2, c.Z * (alpha - c.beta0) * (beta - c.alpha0) / (alpha - beta), rtol=1e-10, atol=1e-12)
@@ -177,26 +177,6 @@ def test_below_the_overlap_no_integrator_is_symmetric_and_descent_from_zero_stop
     zero, task = torch.zeros(2, 2, dtype=torch.float64), Task(GAMMA, share * 0.8, 3)
     found = descend(zero, m.small.encoders, m.small.decoders, task, **options)
     assert found.losses[-1] > 1e-3 and found.losses.diff().abs() < 0.02 * found.losses[-1]
-
-
-def test_place(rng):
-    m = manifolds(rng)
-    cases = {
-        "sheet": (m.sheet(0.3, -1.1), (True, False, False), 0.0, m.first_weight(0.3, -1.1)),
-        "alpha": (m.m_alpha(0.2, 0.4), (False, True, False), 0.2, m.overlap),
-        "beta": (m.m_beta(-0.2, 0.4), (False, False, True), -0.2, m.overlap),
-        "crossing": (m.crossing(0.5), (False, True, True), 0.5, m.overlap),
-        "all three": (m.crossing(0.0), (True, True, True), 0.0, m.overlap),
-        "the identity": (m.crossing(GAMMA), (False, True, True), GAMMA, m.overlap),
-    }
-    for omega, where, second, scale in cases.values():
-        found = m.place(omega)
-        assert tuple(part.item() for part in found[:3]) == where
-        assert found.second.item() == pytest.approx(second, abs=1e-9)
-        assert found.scale.item() == pytest.approx(scale.item())
-    nowhere = m.place(torch.stack([m.matrix(0.2, 0.3, -1.1), randn(2, 2, rng=rng)]))
-    assert not torch.stack(nowhere[:3]).any() and nowhere.scale.isnan().all()
-    assert nowhere.second[0].item() == pytest.approx(0.2) and nowhere.second[1].isnan()
 
 
 def test_the_loss_vanishes_on_the_manifolds_and_grows_beside_them(rng):

@@ -3,15 +3,15 @@
 import pytest
 import torch
 from equations import randn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from lib.model.task import Task
-from lib.theory.linear import slow
 from lib.theory.linear.covariance import autoregressive
 from lib.theory.linear.descent import descend
 from lib.theory.linear.flow import flow
 from lib.theory.linear.loss import averaged_loss
 from lib.theory.linear.manifolds import Manifolds
-from lib.theory.linear.moments import moments
+from lib.theory.linear.moments import for_scipy, moments
 from lib.theory.linear.reduced import reduce
 from lib.theory.linear.slow import Coordinates, coordinates, mirrored, stiffness
 
@@ -52,11 +52,18 @@ def test_mirror_exchanges_x_and_y(pair, rng):
         torch.testing.assert_close(a, b)
 
 
-def test_coordinates_are_orthonormal_and_invertible(pair, rng):
+def weights(place, e, d):
+    """The `m x 2 x 2` matrices of these coordinates: the transpose of an orthogonal map is its inverse."""
+    one = GAMMA * torch.eye(2, dtype=torch.float64)
+    units = torch.eye(4, dtype=torch.float64).view(4, 2, 2)
+    return one + (torch.stack(place).T @ torch.stack(coordinates(one + units, e, d, GAMMA))).view(-1, 2, 2)
+
+
+def test_coordinates_are_orthonormal(pair, rng):
     e, d = pair
     W = randn(4, 2, 2, rng=rng)
     place = coordinates(W, e, d, GAMMA)
-    torch.testing.assert_close(slow.weights(place, e, d, GAMMA), W)
+    torch.testing.assert_close(weights(place, e, d), W)
     sizes = sum(value.square() for value in place)
     torch.testing.assert_close(sizes, (W - GAMMA * torch.eye(2).to(W)).square().sum(dim=(-2, -1)))
 
@@ -88,7 +95,7 @@ def test_stiffness_is_the_curvature_of_the_valley(pair, T, normalisation):
 
     def loss(z):
         place = Coordinates(z + 0 * c, x + 0 * c, 2 * x + 0 * c, c)
-        return averaged_loss(slow.weights(place, e, d, GAMMA), e, d, task, chi=chi, normalisation=normalisation)
+        return averaged_loss(weights(place, e, d), e, d, task, chi=chi, normalisation=normalisation)
 
     low, middle, high = loss(-h), loss(0.0), loss(h)
     curvature = (low + high - 2 * middle) / h**2
@@ -105,6 +112,20 @@ def test_flow_is_descent_with_small_steps(pair):
     ends = [descend(zero, e, d, task, lr=1 / steps, n_steps=steps).W for steps in (400, 800)]
     gaps = [(end - path[-1]).norm() for end in ends]
     assert gaps[1] < 1e-3 and gaps[0] / gaps[1] == pytest.approx(2, rel=0.05)  # first order in the step
+
+
+def test_flow_of_other_dtypes_is_solved_in_float64_and_comes_back(pair):
+    (e, d), task = pair, Task(GAMMA, 0.7, T=3)
+    times, start = torch.tensor([1.0, 10.0]), torch.zeros(2, 2, dtype=torch.float32)
+    found = flow(start, e.float(), d.float().requires_grad_(), task, times, chi=autoregressive(3, 0.4))
+    exact = flow(start.double(), e.float().double(), d.float().double(), task, times, chi=autoregressive(3, 0.4))
+    assert torch.equal(found, exact.float())
+
+
+def test_scipy_gets_float64_on_the_cpu_from_any_device():
+    with FakeTensorMode():
+        (there,) = for_scipy(torch.empty(3, dtype=torch.float32, device="cuda"))
+    assert there.device.type == "cpu" and there.dtype == torch.float64
 
 
 def test_flow_of_many_networks(pair, rng):

@@ -17,14 +17,6 @@ import torch
 from torch import Tensor
 
 from lib import checks
-from lib.training.dale import DaleLaw
-
-
-def clamped(W: Tensor, law: DaleLaw) -> Tensor:
-    """W with weights of the wrong sign put to zero, `n x n`."""
-    signs = law.signs.to(W)
-    checks.tensor("W", W, (len(signs), len(signs)))
-    return (W + W.abs() * signs) / 2
 
 
 def clamped_spectrum(k: int) -> Tensor:

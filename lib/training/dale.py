@@ -30,13 +30,16 @@ class DaleLaw:
         count = round(n * inhibitory)
         self.signs = torch.cat([torch.ones(n - count), -torch.ones(count)])
 
+    def clamped(self, W: Tensor) -> Tensor:
+        """W with weights of the wrong sign put to zero, `n x n`."""
+        checks.tensor("W", W, (len(self.signs), len(self.signs)))
+        signs = self.signs.to(W)
+        return (W * signs).clamp_min(0) * signs
+
     @torch.no_grad()
     def __call__(self, network: Any) -> None:
         """Put to zero, in place, what has the wrong sign in `network.W`."""
-        W = network.W
-        checks.tensor("W", W, (len(self.signs), len(self.signs)))
-        signs = self.signs.to(W)
-        W.copy_((W * signs).clamp_min_(0).mul_(signs))
+        network.W.copy_(self.clamped(network.W))
 
     def excitatory(self) -> Tensor:
         """Which neurons are excitatory: n booleans."""

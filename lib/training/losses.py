@@ -4,6 +4,8 @@ The authors' code divides equation 5 by $s_c^2 T^3$ in each channel; learning ra
 the two is used, so every loss names its `normalisation`: "paper" or "authors".
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -96,6 +98,30 @@ def proxy_terms(network: Integrator, z: Tensor, task: Task) -> tuple[Tensor, Ten
     Returns:
         Two scalars.
     """
+    at = conditions(network, z, task)
+    return (at.outputs - at.wanted_outputs).square().sum(), (at.currents - at.wanted_currents).square().sum()
+
+
+class Conditions(NamedTuple):
+    """Both sides of the conditions of integration at P points z: what a network does, and what an integrator would."""
+
+    outputs: Tensor  # P x D, d' f(We z)
+    wanted_outputs: Tensor  # P x D, s gamma z
+    currents: Tensor  # P x n, W f(We z)
+    wanted_currents: Tensor  # P x n, gamma We z
+
+
+def conditions(network: Integrator, z: Tensor, task: Task) -> Conditions:
+    """Both sides of equation 34, which is equation 28 at z = 1 and -1 and equations 31 and 32 for one channel.
+
+    Args:
+        network: D channels.
+        z: `P x D` points, integrals divided by scale and decay.
+        task: Decays and scales of D channels; T plays no part.
+
+    Raises:
+        ValueError: shapes that do not fit, or a task of another number of channels.
+    """
     W, E, Z, f = network.W, network.encoders, network.decoders, network.activation
     checks.same("z", checks.tensor("z", z, ("P", network.D)), W)
     if task.D != network.D:
@@ -103,9 +129,7 @@ def proxy_terms(network: Integrator, z: Tensor, task: Task) -> tuple[Tensor, Ten
     gamma, s = (torch.tensor(values, dtype=z.dtype, device=z.device) for values in (task.decays, task.scales))
     F = E.T @ W.T  # D x n, rows W e_c
     h = f(z @ F)  # P x n
-    of_outputs = h @ Z - z * (s * gamma)
-    of_currents = h @ W.T - (z * gamma) @ F
-    return of_outputs.square().sum(), of_currents.square().sum()
+    return Conditions(h @ Z, z * (s * gamma), h @ W.T, (z * gamma) @ F)
 
 
 class TwoPointProxy:

@@ -8,15 +8,12 @@ they are not its singular vectors (erratum E16). The state is then $h_t = L \bar
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from scipy.optimize import least_squares
 from torch import Tensor
 
 from lib import checks
-from lib.model.signals import normal
 from lib.model.task import Task
-from lib.theory.linear.moments import check_vectors, images, target_moments
+from lib.theory.linear.moments import check_vectors, target_moments
 
 TOLERANCE = 1e-9
 """Singular values below this times the largest count as zero."""
@@ -167,49 +164,6 @@ def cross_talk(directions: Tensor, readers: Tensor, encoders: Tensor, decoders: 
     off = ~torch.eye(D, dtype=torch.bool, device=encoders.device)
     products = (decoders.mT @ directions, readers.mT @ encoders, readers.mT @ directions)
     return CrossTalk(*((product.abs() * off).amax(dim=(-2, -1)) for product in products))
-
-
-def best_residual(
-    encoders: Tensor,
-    decoders: Tensor,
-    task: Task,
-    *,
-    starts: int,
-    generator: torch.Generator,
-    orders: int | None = None,
-) -> float:
-    r"""Smallest sum of squares of $d^\dagger W^q e - S\Gamma^q$ over W, by least squares from many random starts.
-
-    A search that knows nothing of the theory: where `minimal_neurons` says that no integrator exists, it finds none.
-
-    Args:
-        encoders: `n x D`, n small.
-        decoders: `n x D`.
-        task: D channels.
-        starts: Random starts, of spectral radius near one.
-        generator: Source of the starts.
-        orders: Moments asked for, from q = 1; None is 2n, which fix all others.
-    """
-    _check_channels(encoders, task)
-    n, D = encoders.shape
-    Q = 2 * n if orders is None else checks.whole("orders", orders, 1)
-    wanted = target_moments(task, Q, encoders)
-
-    def errors(w: np.ndarray) -> np.ndarray:
-        E = images(torch.from_numpy(w).reshape(n, n), encoders, Q + 1)[1:]
-        return (decoders.mT @ E - wanted).flatten().numpy()
-
-    def jacobian(w: np.ndarray) -> np.ndarray:
-        W = torch.from_numpy(w).reshape(n, n)
-        E, Z = images(W, encoders, Q), images(W.mT, decoders, Q)
-        rows = E.new_zeros(Q, D, D, n, n)
-        for k in range(Q):  # the term with k factors on the left of dW
-            rows[k:] += torch.einsum("ia,qjb->qabij", Z[k], E[: Q - k])
-        return rows.reshape(Q * D * D, n * n).numpy()
-
-    first = normal(checks.whole("starts", starts, 1), n * n, generator=generator) / n**0.5
-    options = {"jac": jacobian, "method": "lm", "xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15, "max_nfev": 400}
-    return min(2 * float(least_squares(errors, start.numpy(), **options).cost) for start in first)
 
 
 def residual_floor(encoders: Tensor, decoders: Tensor, task: Task, *, orders: int | None = None) -> float:

@@ -21,34 +21,11 @@ from torch import Tensor
 
 from lib import checks
 from lib.theory.linear.covariance import white
+from lib.theory.linear.hessian import derivatives
 from lib.theory.linear.manifolds import Manifolds
-from lib.theory.linear.moments import check_shapes, images
 from lib.theory.linear.reduced import Reduced
 
 Number = Tensor | float
-
-
-def derivatives(omega: Tensor, encoders: Tensor, decoders: Tensor, T: int) -> Tensor:
-    r"""Derivatives $\partial\mu_q / \partial\omega_{ij}$ of the moments of one channel (appendix F).
-
-    Args:
-        omega: `... x k x k`; any linear network, with k = 2 in the reduced space.
-        encoders: `... x k x 1`.
-        decoders: `... x k x 1`.
-        T: How many moments.
-
-    Returns:
-        `... x T x k x k`.
-
-    Raises:
-        ValueError: shapes that do not fit, or more than one channel.
-    """
-    check_shapes(omega, encoders, decoders)
-    if encoders.shape[-1] != 1:
-        raise ValueError(f"expected one channel, got {encoders.shape[-1]}")
-    checks.whole("T", T, 1)
-    left, right = images(omega.mT, decoders, T)[..., 0], images(omega, encoders, T)[..., 0]  # ... T k
-    return torch.stack([left[..., :q, :].mT @ right[..., :q, :].flip(-2) for q in range(1, T + 1)], dim=-3)
 
 
 def hessian(omega: Tensor, encoders: Tensor, decoders: Tensor, T: int, *, chi: Tensor | None = None) -> Tensor:
@@ -57,9 +34,14 @@ def hessian(omega: Tensor, encoders: Tensor, decoders: Tensor, T: int, *, chi: T
     In the authors' normalisation it is smaller by $s^2 T^2$. Away from integrators a term is missing.
 
     Args:
+        omega: `... x k x k`; any linear network, with k = 2 in the reduced space.
+        encoders: `... x k x 1`.
+        decoders: `... x k x 1`.
+        T: How many moments.
         chi: `T x T`, see `lib.theory.linear.covariance`; None is unit white noise.
 
-    The other arguments and the errors are those of `derivatives`.
+    Raises:
+        ValueError: shapes that do not fit, or more than one channel.
     """
     slopes = _weighted(omega, encoders, decoders, T, chi)
     return slopes.mT @ slopes
@@ -205,7 +187,9 @@ def valley(scales: Tensor, condition: Tensor, overlap: float) -> Valley:
 
 def _weighted(omega: Tensor, encoders: Tensor, decoders: Tensor, T: int, chi: Tensor | None) -> Tensor:
     r"""Slopes $\sqrt{2\chi}\,\partial\mu$, `... x T x k^2`, whose Gram matrix is the Hessian."""
-    slopes = derivatives(omega, encoders, decoders, T).flatten(-2)
+    if encoders.shape[-1] != 1:
+        raise ValueError(f"expected one channel, got {encoders.shape[-1]}")
+    slopes = derivatives(omega, encoders, decoders, T)[..., 0, 0, :, :].flatten(-2)
     root = torch.linalg.cholesky(_covariance(T, chi).to(slopes))
     return 2**0.5 * root.mT @ slopes
 

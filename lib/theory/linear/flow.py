@@ -12,6 +12,7 @@ from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from lib.model.task import Task
+from lib.theory.linear.moments import for_scipy
 from lib.theory.linear.sweep import Sweep
 
 
@@ -31,7 +32,7 @@ def flow(
     Meant for reduced networks: the Jacobian of all weights of all networks is formed by differences.
 
     Args:
-        W: `... x n x n` start, float64 on the CPU; leading dimensions are independent networks, solved as one system.
+        W: `... x n x n` start; leading dimensions are independent networks, solved as one system in float64 on the CPU.
         encoders: `... x n x D`.
         decoders: `... x n x D`.
         task: D channels, training length T.
@@ -41,16 +42,18 @@ def flow(
         rtol: Tolerance of each solver step, relative to weights of order 1.
 
     Returns:
-        `times x ... x n x n`, float64 on the CPU.
+        `times x ... x n x n`, of the dtype and on the device of W.
 
     Raises:
         ValueError: shapes that do not fit, or times that do not increase.
         RuntimeError: the solver gives up.
     """
-    t = np.asarray(times, dtype=float)
+    t = np.asarray(times.detach().cpu() if isinstance(times, Tensor) else times, dtype=float)
     if t.ndim != 1 or not len(t) or t[0] < 0 or not (np.diff(t) > 0).all():
         raise ValueError(f"times must increase from 0 or later, got {t}")
-    sweep = Sweep(W, encoders, decoders, task, chi=chi, normalisation=normalisation)
+    chi = None if chi is None else chi.cpu()
+    start, e, d = for_scipy(W, encoders, decoders)
+    sweep = Sweep(start, e, d, task, chi=chi, normalisation=normalisation)
 
     def velocity(_: float, flat: np.ndarray) -> np.ndarray:
         sweep.W.copy_(torch.from_numpy(flat).view(sweep.W.shape))
@@ -58,8 +61,8 @@ def flow(
         sweep.backward()
         return -sweep.slope.numpy().ravel()
 
-    start = sweep.W.numpy().ravel().copy()
-    found = solve_ivp(velocity, (0.0, t[-1]), start, method="LSODA", t_eval=t, rtol=rtol, atol=1e-3 * rtol)
+    at_zero = sweep.W.numpy().ravel().copy()
+    found = solve_ivp(velocity, (0.0, t[-1]), at_zero, method="LSODA", t_eval=t, rtol=rtol, atol=1e-3 * rtol)
     if not found.success:
         raise RuntimeError(f"the flow was not solved up to {t[-1]:g}: {found.message}")
-    return torch.from_numpy(found.y.T.copy()).view(-1, *sweep.batch, *W.shape[-2:])
+    return torch.from_numpy(found.y.T.copy()).view(-1, *sweep.batch, *W.shape[-2:]).to(W)

@@ -28,16 +28,6 @@ class Constants(NamedTuple):
     Z: Tensor  # unit of the scale
 
 
-class Place(NamedTuple):
-    """On which of the manifolds matrices are, and what they compute there; all of the matrices' leading shape."""
-
-    sheet: Tensor  # booleans: rank one
-    alpha: Tensor  # booleans: on M_alpha
-    beta: Tensor  # booleans: on M_beta
-    second: Tensor  # lambda, the eigenvalue beside gamma; not a number if gamma is no eigenvalue
-    scale: Tensor  # s of the integral; not a number if none of the three holds
-
-
 def printed_constants(encoder_norm: Tensor, decoder_norm: Tensor, overlap: Tensor) -> Constants:
     r"""The constants as appendix E writes them, from $|e|$, $|d|$ and $d^\dagger e$; `Manifolds` has them shorter.
 
@@ -147,11 +137,6 @@ class Manifolds:
         x, y = self._vector(1.0, alpha), self._vector(beta, -1.0)
         return _dot(self.decoder, x) * _dot(y, self.encoder) / _dot(y, x)
 
-    def second_weight(self, alpha: Tensor | float, beta: Tensor | float) -> Tensor:
-        r"""$g_2(\alpha, \beta)$ of appendix E, `...`: the share of $\lambda$."""
-        x, y = self._vector(1.0, beta), self._vector(alpha, -1.0)
-        return _dot(self.decoder, x) * _dot(y, self.encoder) / _dot(y, x)
-
     def beta(self, scale: Tensor | float, alpha: Tensor | float) -> Tensor:
         r"""$\beta_s(\alpha)$ of appendix E, `...`: where on the sheet the scale is s; infinite at its pole.
 
@@ -212,30 +197,6 @@ class Manifolds:
         slope = torch.where(turn > 0, turn - root.sqrt(), turn + root.sqrt()) / (lengths * off**2 + s)
         return middle + slope[..., None] * across
 
-    def place(self, omega: Tensor, *, atol: float = 1e-9) -> Place:
-        r"""On which manifolds the matrices are.
-
-        Args:
-            omega: `... x 2 x 2`.
-            atol: Largest residual of an equality that counts as zero. The equalities are
-                $\det(\omega - \gamma 1) = 0$, $\det\omega = 0$, and the two of the planes for d and e of unit length.
-        """
-        d, e = self.decoder, self.encoder
-        trace, determinant = omega[..., 0, 0] + omega[..., 1, 1], torch.linalg.det(omega)
-        found = (determinant - self.decay * (trace - self.decay)).abs() <= atol  # gamma is an eigenvalue
-        alpha = _length(_apply(omega.mT, d) - self.decay * d) <= atol * _length(d)
-        beta = _length(_apply(omega, e) - self.decay * e) <= atol * _length(e)
-        sheet = found & (determinant.abs() <= atol)
-        nan = torch.full_like(trace, torch.nan)
-        scale = _dot(d, _apply(omega, e)) / self.decay
-        return Place(
-            sheet,
-            alpha,
-            beta,
-            torch.where(found, trace - self.decay, nan),
-            torch.where(sheet | alpha | beta, scale, nan),
-        )
-
     def _tensor(self, value: Tensor | float) -> Tensor:
         return torch.as_tensor(value, dtype=self.encoder.dtype, device=self.encoder.device)
 
@@ -257,7 +218,3 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
 
 def _length(a: Tensor) -> Tensor:
     return a.square().sum(dim=-1).sqrt()
-
-
-def _apply(matrix: Tensor, vector: Tensor) -> Tensor:
-    return (matrix @ vector[..., None])[..., 0]

@@ -46,6 +46,11 @@ def target_moments(task: Task, orders: int, like: Tensor) -> Tensor:
     return torch.diag_embed(s * gamma ** q[:, None])
 
 
+def for_scipy(*tensors: Tensor) -> list[Tensor]:
+    """In float64 on the CPU, without gradients: first to the CPU, since not every device knows float64."""
+    return [x.detach().cpu().double() for x in tensors]
+
+
 def check_shapes(W: Tensor, encoders: Tensor, decoders: Tensor) -> None:
     """Raise a ValueError unless these are `... x n x n`, `... x n x D` and `... x n x D` for the same n and D."""
     check_vectors(encoders, decoders)

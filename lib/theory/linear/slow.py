@@ -50,13 +50,6 @@ def coordinates(W: Tensor, encoders: Tensor, decoders: Tensor, decay: float) -> 
     return Coordinates(inner[..., 0, 0], inner[..., 1, 0], inner[..., 0, 1], inner[..., 1, 1])
 
 
-def weights(place: Coordinates, encoders: Tensor, decoders: Tensor, decay: float) -> Tensor:
-    r"""The inverse of `coordinates`: $\gamma 1$ plus the four terms, `... x n x n`; arguments and errors as there."""
-    e, d, e_beside, d_beside = _frame(encoders, decoders)
-    z, x, y, c = (value[..., None, None] for value in place)
-    return decay * torch.eye(e.shape[-2]).to(e) + (d * z + d_beside * x) @ e.mT + (d * y + d_beside * c) @ e_beside.mT
-
-
 def mirrored(W: Tensor, encoders: Tensor, decoders: Tensor) -> Tensor:
     r"""$S W^\dagger S$ with the reflection S that exchanges $\hat d$ and $\hat e$; it has the moments of W.
 

@@ -58,35 +58,6 @@ def hessian(
     return 2 * w[..., None, None] * (total + mixed + mixed.movedim((-4, -3), (-2, -1)))
 
 
-def product(
-    W: Tensor,
-    change: Tensor,
-    encoder: Tensor,
-    decoder: Tensor,
-    decay: Number,
-    scale: Number,
-    *,
-    normalisation: str = "authors",
-) -> Tensor:
-    """Hessian times a change of the weights, `... x n x n`, in the time of a few products of W with a vector.
-
-    Args:
-        W: `... x n x n` weights.
-        change: `... x n x n`.
-        encoder: As for `lib.theory.relu.two_point.terms`, as are all other arguments and errors.
-        decoder: See there.
-        decay: See there.
-        scale: See there.
-        normalisation: See there.
-    """
-    w, e, d, z, H, a, r = _pieces(W, encoder, decoder, decay, scale, normalisation)
-    moved = z * H * times(change, e)  # ... n 2, change of h_z
-    dr = times(change, a) + times(W, moved)
-    pulled = H * (d * (d.mT @ moved) + times(W.mT, dr) + times(change.mT, r))
-    left = torch.cat([(pulled * z).sum(-1, keepdim=True), dr, r], dim=-1)
-    return 2 * w * left @ torch.cat([e.expand(*moved.shape[:-1], 1), a, moved], dim=-1).mT
-
-
 def largest_eigenvalue(
     W: Tensor, encoder: Tensor, decoder: Tensor, decay: Number, scale: Number, *, normalisation: str = "authors"
 ) -> Tensor:

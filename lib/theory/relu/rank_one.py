@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from lib import checks
+from lib.theory.relu.two_point import terms
 
 Number = float | Tensor
 
@@ -38,12 +39,9 @@ def residuals(W: Tensor, encoder: Tensor, decoder: Tensor, decay: Number, scale:
         ValueError: shapes that do not fit, a decay outside (0, 1], a scale that is not positive.
     """
     gamma, s = checked(encoder, decoder, decay, scale, W)
-    u = W @ encoder  # ... n 1
-    signs = torch.tensor([1.0, -1.0], dtype=u.dtype, device=u.device)
-    h = (signs * u).clamp_min(0)  # ... n 2
-    outputs = (decoder.mT @ h - signs * s * gamma)[..., 0, :].abs() / (s * gamma)[..., 0]
-    currents = (W @ h - signs * gamma * u).norm(dim=-2) / (gamma * u).norm(dim=-2)
-    return torch.cat([outputs, currents], dim=-1)
+    at = terms(W, encoder, decoder, decay, scale)
+    outputs = at.output_errors[..., 0, :].abs() / (s * gamma)[..., 0]
+    return torch.cat([outputs, at.current_errors.norm(dim=-2) / (gamma * at.image).norm(dim=-2)], dim=-1)
 
 
 def plain_bound(encoder: Tensor, decoder: Tensor, decay: Number, scale: Number) -> Tensor:
