@@ -359,8 +359,8 @@ FAULTS = {
     ),
     "all channels decay alike in the proxy loss": Fault(
         "lib/training/losses.py",
-        "h @ W.T - (z * gamma) @ F",
-        "h @ W.T - (z * gamma[0]) @ F",
+        "h @ W.T, (z * gamma) @ F",
+        "h @ W.T, (z * gamma[0]) @ F",
         "test_channel_proxies.py::test_it_is_equation_34_written_out",
     ),
     "R for its transpose": Fault(
