@@ -8,11 +8,12 @@ from equations import randn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.analysis.diagnosis import diagnose
+from lib.analysis.diagnosis import SEED, diagnose
 from lib.analysis.identification import fit_integrals, fit_pulses
+from lib.analysis.representation import current_ratios
 from lib.model.activations import Linear, ReLU
 from lib.model.network import Integrator
-from lib.model.signals import white_noise
+from lib.model.signals import bursts, white_noise
 from lib.model.task import Task
 from lib.model.torch_rnn import embed
 from lib.theory.linear.spectrum import realise
@@ -64,6 +65,18 @@ def test_invisible_modes_count_as_a_distance_from_the_sufficient_condition(rng):
     assert plain.dimension.best < 1e-6 < busy.dimension.best
     assert plain.dimension.components == 1 and busy.dimension.participation > 1.005
     assert plain.dimension.participation == pytest.approx(1, abs=1e-9)
+
+
+def test_dimensions_are_those_of_the_currents_on_bursts(rng):
+    network = linear([0.95, 0.8], [2.0, 0.5], rng=rng, extra=(0.3, -0.6))
+    found = diagnose(network, steps=60, sequences=4).dimension
+    nu = network.run(bursts(4, 60, 2, generator=torch.Generator().manual_seed(SEED)).double()).currents
+    ratios = current_ratios(network.W, network.encoders, nu)
+    assert found[:3] == pytest.approx((ratios.code, ratios.best, ratios.encoders), rel=1e-9)
+    variances = torch.linalg.svdvals(nu.flatten(0, 1)).square()
+    assert found.participation == pytest.approx((variances.sum() ** 2 / variances.square().sum()).item(), rel=1e-9)
+    held = [(variances[:k].sum() / variances.sum()).item() for k in (found.components - 1, found.components)]
+    assert held[0] < 0.99 <= held[1]
 
 
 def test_a_rectified_channel_meets_the_two_point_conditions():

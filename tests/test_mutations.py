@@ -278,8 +278,8 @@ FAULTS = {
     ),
     "parallel for total in the ratio": Fault(
         "lib/analysis/representation.py",
-        "code=(outside.square().mean().sqrt() / total).item()",
-        "code=(inside.square().sum() / nu.numel()).sqrt().div(total).item()",
+        "code=(outside.norm() / nu.norm()).item()",
+        "code=(outside.norm() / inside.norm()).item()",
         "test_analysis.py::test_code_takes_the_total_below_and_mean_norms_the_parallel_part",
     ),
     "right for left singular vectors": Fault(

@@ -11,9 +11,9 @@ from lib import checks
 from lib.analysis.conditions import distances
 from lib.analysis.findings import Diagnosis, Dimension, OnNoise, Selectivity, percent
 from lib.analysis.identification import fit_integrals, fit_pulses, share_fitted
-from lib.analysis.representation import current_ratios, relative_error
+from lib.analysis.representation import relative_error
 from lib.analysis.selectivity import axis_share, chance_axis_share
-from lib.analysis.subspaces import coordinates, linear_map, principal_components
+from lib.analysis.subspaces import coordinates, leading_vectors, linear_map, principal_components, share_outside
 from lib.model.network import Integrator
 from lib.model.signals import bursts, white_noise
 from lib.model.task import Task
@@ -204,18 +204,12 @@ def _range(sizes: Tensor, errors: Tensor, tolerance: float) -> tuple[float, floa
 
 def _dimension(network: Integrator, currents: Tensor, y: Tensor) -> Dimension:
     D, nu = network.D, currents.flatten(0, 1)
-    ratios = current_ratios(network.W, network.encoders, currents)
-    variances, vectors = principal_components(nu)
-    share = variances.cumsum(0) / variances.sum()
-    fit = linear_map(coordinates(currents, vectors[:, :D]), y)
-    return Dimension(
-        code=ratios.code,
-        best=ratios.best,
-        encoders=ratios.encoders,
-        participation=(variances.sum().square() / variances.square().sum()).item(),
-        components=int((share < 0.99).sum().item()) + 1,
-        r2=fit.r2.min().item(),
-    )
+    components = principal_components(nu)
+    best = components.vectors[:, :D]
+    image = torch.linalg.qr(network.W @ network.encoders).Q
+    code, outside, encoders = (share_outside(nu, basis) for basis in (leading_vectors(network.W, D), best, image))
+    r2 = linear_map(coordinates(currents, best), y).r2.min().item()
+    return Dimension(code, outside, encoders, components.participation, components.needed(0.99), r2)
 
 
 def _selectivity(currents: Tensor, y: Tensor) -> Selectivity:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lib import checks
-from lib.analysis.subspaces import explained, leading_vectors, principal_components
+from lib.analysis.subspaces import explained, leading_vectors, principal_components, share_outside
 
 POPULATIONS = ("null", "positive", "negative", "shared")
 
@@ -124,19 +124,16 @@ def current_ratios(W: Tensor, encoders: Tensor, currents: Tensor) -> Ratios:
     n, D = checks.tensor("encoders", encoders, ("n", "D")).shape
     checks.tensor("W", W, (n, n))
     nu = checks.tensor("currents", currents.reshape(-1, currents.shape[-1]), ("samples", n)).double()
-    total = nu.square().mean().sqrt()
-    if not total > 0:
-        raise ValueError("currents must not vanish altogether, got only zeros")
+    best = principal_components(nu).vectors[:, :D]
     left = leading_vectors(W, D)
     image = torch.linalg.qr(W.detach().double() @ encoders.detach().double()).Q
-    best = principal_components(nu).vectors[:, :D]
     inside = nu @ left
     outside = nu - inside @ left.T
     return Ratios(
-        code=(outside.square().mean().sqrt() / total).item(),
+        code=(outside.norm() / nu.norm()).item(),
         mean_norms=(outside.norm(dim=1).mean() / inside.norm(dim=1).mean()).item(),
-        encoders=_distance(nu, image, total),
-        best=_distance(nu, best, total),
+        encoders=share_outside(nu, image),
+        best=share_outside(nu, best),
     )
 
 
@@ -149,11 +146,6 @@ def chance_ratio(n: int, D: int = 1) -> float:
     checks.whole("n", n, checks.whole("D", D, 1) + 1)
     logs = [math.lgamma((k + 1) / 2) - math.lgamma(k / 2) for k in (n - D, D)]
     return math.exp(logs[0] - logs[1])
-
-
-def _distance(nu: Tensor, basis: Tensor, total: Tensor) -> float:
-    """RMS distance of `samples x n` currents from the span of an orthonormal `n x D` basis, over their RMS."""
-    return ((nu - (nu @ basis) @ basis.T).square().mean().sqrt() / total).item()
 
 
 class Populations(NamedTuple):

@@ -32,12 +32,33 @@ class Components(NamedTuple):
     sizes: Tensor  # n, sums of squares along each
     vectors: Tensor  # n x n, orthonormal columns
 
+    @property
+    def participation(self) -> float:
+        """Participation ratio, (sum of sizes)^2 / sum of squared sizes."""
+        return (self.sizes.sum().square() / self.sizes.square().sum()).item()
 
-def principal_components(samples: Tensor) -> Components:
-    """Directions along which `samples x n` numbers are largest, in float64."""
-    nu = checks.tensor("samples", samples, ("samples", "n")).double()
+    def needed(self, share: float) -> int:
+        """How many components hold this share of the sum of all sizes."""
+        return int((self.sizes.cumsum(0) / self.sizes.sum() < share).sum().item()) + 1
+
+
+def principal_components(currents: Tensor) -> Components:
+    """Directions along which `samples x n` currents are largest, in float64.
+
+    Raises:
+        ValueError: currents that are all zero.
+    """
+    nu = checks.tensor("currents", currents, ("samples", "n")).double()
+    if not nu.any():
+        raise ValueError("currents must not vanish altogether, got only zeros")
     sizes, vectors = torch.linalg.eigh(nu.T @ nu)
     return Components(sizes.flip(0).clamp_min(0), vectors.flip(1))
+
+
+def share_outside(currents: Tensor, basis: Tensor) -> float:
+    """RMS distance of `samples x n` currents from the span of an orthonormal `n x k` basis, over their RMS; float64."""
+    nu = currents.double()
+    return ((nu - (nu @ basis) @ basis.T).norm() / nu.norm()).item()
 
 
 def coordinates(currents: Tensor, vectors: Tensor) -> Tensor:
@@ -81,15 +102,12 @@ def ratio_bounds(W: Tensor, currents: Tensor, D: int) -> Bounds:
     """
     left = leading_vectors(W, D)
     nu = checks.tensor("currents", currents.reshape(-1, currents.shape[-1]), ("samples", len(left))).double()
-    sizes, vectors = principal_components(nu)
-    best = vectors[:, :D]
-    if not sizes[0] > 0:
-        raise ValueError("currents must not vanish altogether, got only zeros")
-    missed = (nu - (nu @ best) @ best.T).square().sum() / nu.square().sum()  # r^2, without cancellation
-    sines = torch.linalg.svdvals(best - left @ (left.T @ best))
-    lower = torch.maximum(missed, (1 - missed) * sines[-1].square())
-    upper = (1 - missed) * sines[0].square() + missed
-    return Bounds(lower.sqrt().item(), upper.sqrt().item())
+    best = principal_components(nu).vectors[:, :D]
+    missed = share_outside(nu, best) ** 2  # r^2, without cancellation
+    sines = torch.linalg.svdvals(best - left @ (left.T @ best)).tolist()
+    lower = max(missed, (1 - missed) * sines[-1] ** 2)
+    upper = (1 - missed) * sines[0] ** 2 + missed
+    return Bounds(lower**0.5, upper**0.5)
 
 
 class LinearMap(NamedTuple):
@@ -123,9 +141,7 @@ def linear_map(coordinates: Tensor, integrals: Tensor) -> LinearMap:
         raise ValueError(f"integrals must span all {D} channels, got {B} x {T} samples of rank {D - missing}")
     R = torch.linalg.solve(gram, flat.T @ alpha.flatten(0, 1)).T
     residual = alpha - y @ R.T
-    total = (alpha - alpha.mean(dim=(0, 1))).square().sum(dim=(0, 1))
-    varies = (alpha != alpha[:1, :1]).any(dim=0).any(dim=0)
-    r2 = torch.where(varies, 1 - residual.square().sum(dim=(0, 1)) / total, torch.nan)
+    r2 = explained(alpha.flatten(0, 1), (y @ R.T).flatten(0, 1))
     centred = residual - residual.mean(dim=(0, 1))
     between = centred.mean(dim=1).square().mean(dim=0) / centred.square().mean(dim=(0, 1))
     return LinearMap(R, r2, between)
@@ -183,7 +199,7 @@ def compare_states(states: Tensor, predicted: Tensor, *, level: float = 0.0) -> 
 def explained(values: Tensor, fitted: Tensor) -> Tensor:
     """R2 of each column of `samples x n` values; NaN where they do not vary."""
     total = (values - values.mean(dim=0)).square().sum(dim=0)
-    varies = (values != values[0]).any(dim=0)
+    varies = (values != values[0]).any(dim=0)  # exact, unlike the total, which is rounded
     return torch.where(varies, 1 - (values - fitted).square().sum(dim=0) / total, torch.nan)
 
 
