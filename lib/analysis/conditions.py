@@ -12,7 +12,7 @@ from lib.model.task import Task
 from lib.theory.linear.conditions import examine
 from lib.theory.linear.spectrum import shortfall
 from lib.theory.relu.rank_one import Number, checked
-from lib.training.losses import proxy_terms
+from lib.training.losses import conditions
 
 MODES = 64  # neurons up to which equation 12 is looked at, by one Schur decomposition per eigenvalue
 
@@ -45,20 +45,17 @@ def distances(network: Integrator, task: Task, signs: Tensor, integrals: Tensor)
             distance = _or_nan(lambda: shortfall(net.W, net.encoders, Z, task)) / s.min().item()
             found.append(Condition("weights of all eigenvalues", distance, "equation 12"))
     if isinstance(net.activation, ReLU) and net.D == 1:
-        found += _at_points(net, task, integrals.new_tensor([[1.0], [-1.0]]), gamma, s, "at two points", "28")
+        found += _at_points(net, task, integrals.new_tensor([[1.0], [-1.0]]), "at two points", "28")
     z = (integrals * signs / (s * gamma)).flatten(0, 1)
-    found += _at_points(net, task, z[:: max(1, len(z) // 500)], gamma, s, "over the range", "34")
+    found += _at_points(net, task, z[:: max(1, len(z) // 500)], "over the range", "34")
     return tuple(found)
 
 
-def _at_points(
-    network: Integrator, task: Task, z: Tensor, gamma: Tensor, s: Tensor, where: str, equation: str
-) -> list[Condition]:
+def _at_points(network: Integrator, task: Task, z: Tensor, where: str, equation: str) -> list[Condition]:
     """Both conditions, rms over points relative to the rms of what they ask for."""
-    of_outputs, of_currents = proxy_terms(network, z, task)
-    F = network.encoders.T @ network.W.T
-    wanted = [(z * s * gamma).square().sum(), ((z * gamma) @ F).square().sum()]
-    shares = [(missed / all_).sqrt().item() for missed, all_ in zip((of_outputs, of_currents), wanted, strict=True)]
+    sides = conditions(network, z, task)
+    pairs = ((sides.outputs, sides.wanted_outputs), (sides.currents, sides.wanted_currents))
+    shares = [((found - wanted).norm() / wanted.norm()).item() for found, wanted in pairs]
     names = (f"outputs {where}", f"currents {where}")
     return [Condition(name, share, f"equation {equation}") for name, share in zip(names, shares, strict=True)]
 
