@@ -356,7 +356,7 @@ def dale(inhibitory: float) -> Picture:
         batch=16,
         sampler="sobol",
         generator=torch.Generator().manual_seed(SEED),
-        place=WHERE,
+        **WHERE,
         constraint=law,
     )
     found = modes(network.W, 8)
@@ -405,7 +405,7 @@ def own_network(n: int, D: int, activation_name: str, gamma: float, loss: str, r
         batch=64,
         sampler="sobol",
         generator=torch.Generator().manual_seed(SEED),
-        place=WHERE,
+        **WHERE,
         activation=f,
         loss=loss,
         trained=trained,

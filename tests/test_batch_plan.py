@@ -162,6 +162,29 @@ def test_only_what_a_notebook_uses_of_lib_counts(tmp_path):
     assert identity.fingerprint(uses, tmp_path) != before
 
 
+def test_a_name_from_a_facade_is_followed_to_its_module(tmp_path):
+    """A room offers many names; a notebook depends on the modules of those it takes."""
+    facade = '"""All."""\n\nfrom lib.room.a import f\nfrom lib.room.b import g as h\nfrom lib.hall import k\n'
+    library(tmp_path, a="y = 1")
+    for name, source in {"__init__": facade, "a": "def f(): return 1", "b": "g = 2", "c": "z = 3"}.items():
+        (tmp_path / "lib/room").mkdir(exist_ok=True)
+        (tmp_path / f"lib/room/{name}.py").write_text(source)
+    (tmp_path / "lib/hall").mkdir()
+    (tmp_path / "lib/hall/__init__.py").write_text("from lib.room.c import z as k\n")
+
+    def used(source):
+        return [path.relative_to(tmp_path / "lib").as_posix() for path in identity.modules([source], tmp_path)]
+
+    assert used("from lib.room import f") == ["__init__.py", "room/a.py"]
+    assert used("from lib.room import h, k") == ["__init__.py", "room/b.py", "room/c.py"]
+    assert used("from lib.room import c") == used("from lib.room.c import z") == ["__init__.py", "room/c.py"]
+    whole = ["__init__.py", "room/__init__.py", "room/a.py", "room/b.py", "room/c.py"]
+    assert used("import lib.room") == used("from lib.room import *") == used("from lib import room") == whole
+    before = identity.fingerprint(["from lib.room import f"], tmp_path)
+    (tmp_path / "lib/room/__init__.py").write_text(facade.replace("room.a import f", "room.b import g as f"))
+    assert identity.fingerprint(["from lib.room import f"], tmp_path) != before
+
+
 def test_every_module_that_a_real_chapter_uses_is_found():
     sources = identity.code_cells(find("nonlinear/representation"))
     names = {path.stem for path in identity.modules(sources)}

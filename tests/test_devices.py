@@ -535,7 +535,8 @@ def test_training_on_meta(optimiser, rng, monkeypatch):
             batch=B,
             sampler="monte-carlo",
             generator=rng,
-            place=recipes.Place(torch.device("meta"), torch.float32),
+            device="meta",
+            dtype=torch.float32,
             trained=("W", "decoders"),
         )
     assert {p.device.type for p in found.network.parameters()} == {"meta"}

@@ -66,7 +66,7 @@ def test_training_on_cuda_is_that_of_the_cpu(name):
     for device in ("cpu", "cuda"):
         options: dict[str, Any] = {
             "generator": torch.Generator().manual_seed(0),
-            "place": recipes.place(device, "float64"),
+            **recipes.place(device, "float64"),
         }
         settings = training.Training(n_steps=50, lr=0.3, optimiser="adam" if name == "sobol" else "sgd")
         runs.append(recipes.train_integrator(TASK[1], settings, n=30, batch=16, sampler=name, **options))

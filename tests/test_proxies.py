@@ -12,7 +12,7 @@ from lib.model.task import Task
 from lib.training.loop import Training, train
 from lib.training.losses import proxy_loss
 from lib.training.proxies import SampledProxy
-from lib.training.recipes import place, train_integrator
+from lib.training.recipes import train_integrator
 from lib.training.samplers import points
 
 TASK = Task(0.8, 1.3)
@@ -147,7 +147,7 @@ def test_errors(rng):
 
 
 def test_the_recipe_chooses_by_activation_and_channels():
-    options = {"n": 30, "batch": 32, "sampler": "strata", "place": place("cpu", "float64"), "loss": "proxy"}
+    options = {"n": 30, "batch": 32, "sampler": "strata", "loss": "proxy"}
     quick = Training(3, 1e-3, "adam")
 
     def first_loss(task, **more):

@@ -15,8 +15,10 @@ from lib.training.samplers import points, sampler
 
 
 def test_place_from_the_parameters_of_a_notebook():
-    assert place("cpu", "float64") == (torch.device("cpu"), torch.float64)
-    assert place("cpu").dtype == torch.float32
+    where = place("cpu", "float32")
+    assert {**where} == {"device": where.device, "dtype": where.dtype}
+    assert (where.device, where.dtype) == (torch.device("cpu"), torch.float32)
+    assert place("cpu").dtype == Integrator.random(4, generator=torch.Generator()).W.dtype  # defaults fit each other
     assert place().device.type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -45,7 +47,6 @@ def test_it_is_the_sum_of_its_parts():
         batch=16,
         sampler="sobol",
         generator=torch.Generator().manual_seed(7),
-        place=place("cpu", "float64"),
         trained=("W", "decoders"),
         normalisation="paper",
         radius=0.3,
@@ -57,7 +58,7 @@ def test_it_is_the_sum_of_its_parts():
 
 
 def test_dtype_and_defaults(rng):
-    options = {"n": 8, "batch": 4, "sampler": "monte-carlo", "generator": rng, "place": place("cpu", "float32")}
+    options = {"n": 8, "batch": 4, "sampler": "monte-carlo", "generator": rng, **place("cpu", "float32")}
     found = train_integrator(Task(0.9), Training(n_steps=2, lr=0.1), **options)
     assert found.network.W.dtype == torch.float32
     assert [name for name, p in found.network.named_parameters() if p.requires_grad] == ["W"]
@@ -67,18 +68,20 @@ def test_dtype_and_defaults(rng):
 
 def test_the_proxy_loss_needs_no_sequences():
     generator = torch.Generator().manual_seed(0)
-    options = {"n": 40, "batch": 1, "sampler": "sobol", "generator": generator, "place": place("cpu", "float64")}
+    options = {"n": 40, "batch": 1, "sampler": "sobol", "generator": generator}
     task = Task(0.9)
     network, history = train_integrator(task, Training(2000, 0.1, stop_loss=1e-12), loss="proxy", **options)
     assert history.stopped == "stop_loss"
     x = white_noise(4, 50, generator=generator)  # no sequence was seen, and it integrates
     assert torch.allclose(network.run(x).outputs, task.targets(x), rtol=0, atol=1e-4)
+    with pytest.raises(ValueError, match="sampler must be a callable for a loss of one's own, got the name 'sobol'"):
+        train_integrator(task, Training(1, 0.1), **options | {"loss": BatchLoss(task)})
     with pytest.raises(ValueError, match="loss must be one of"):
         train_integrator(task, Training(1, 0.1), loss="mean", **options)
 
 
 def test_a_constraint_is_kept(rng):
-    law, options = DaleLaw(12, 0.25), {"sampler": "sobol", "generator": rng, "place": place("cpu", "float64")}
+    law, options = DaleLaw(12, 0.25), {"sampler": "sobol", "generator": rng}
     training = Training(n_steps=4, lr=0.1)
     for loss in ("batch", "proxy"):
         found = train_integrator(Task([0.9, 0.8]), training, n=12, batch=8, loss=loss, constraint=law, **options)
@@ -97,7 +100,7 @@ def test_a_proxy_of_two_channels_is_the_sum_of_its_parts():
     network = Integrator.random(12, 2, generator=generator)
     draw = points("sobol", 16, 2, z_max=5.1, generator=generator, dtype=torch.float64)
     losses = train(network, draw, SampledProxy(task, z_max=5.1), training).losses
-    options = {"generator": torch.Generator().manual_seed(7), "place": place("cpu", "float64")}
+    options = {"generator": torch.Generator().manual_seed(7)}
     found = train_integrator(task, training, n=12, batch=16, sampler="sobol", loss="proxy", z_max=5.1, **options)
     assert torch.equal(found.history.losses, losses)
     assert torch.equal(found.network.W, network.W)
@@ -105,7 +108,7 @@ def test_a_proxy_of_two_channels_is_the_sum_of_its_parts():
 
 @pytest.mark.parametrize("loss", ["batch", "proxy"])
 def test_a_training_in_two_parts_is_one_training(loss, tmp_path):
-    options = {"n": 12, "batch": 8, "sampler": "monte-carlo", "place": place("cpu", "float64"), "loss": loss}
+    options = {"n": 12, "batch": 8, "sampler": "monte-carlo", "loss": loss}
 
     def trained(n_steps, file):
         generator = torch.Generator().manual_seed(7)

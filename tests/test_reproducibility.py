@@ -33,7 +33,7 @@ PROGRAM = """
     def measure(dtype):
         g = torch.Generator().manual_seed(0)
         task, here = Task(0.9, T=3), place("cpu", dtype)
-        options = {"n": 200, "batch": 64, "sampler": "sobol", "generator": g, "place": here}
+        options = {"n": 200, "batch": 64, "sampler": "sobol", "generator": g} | here
         network, history = train_integrator(task, Training(n_steps=200, lr=0.5), **options)
         x = bursts(16, 100, generator=g, dtype=here.dtype)
         ran, targets = network.run(x), task.targets(x)

@@ -98,12 +98,38 @@ def _imports(source: str, root: Path) -> list[Path]:
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            names += [_defined(node.module, alias.name, root) for alias in node.names]
     files: list[Path] = []
     for name in names:
         parts = name.split(".")
         if parts[0] in PACKAGES and ".".join(parts[:2]) not in SHOWN:
             for depth in range(1, len(parts) + 1):  # importing a module runs its packages too
                 path = root.joinpath(*parts[:depth])
-                files += [f for f in (path / "__init__.py", path.with_suffix(".py")) if f.is_file()]
+                package = path / "__init__.py"
+                if package.is_file() and (depth == len(parts) or _facade(package) is None):
+                    files.append(package)
+                files += [path.with_suffix(".py")] if path.with_suffix(".py").is_file() else []
     return files
+
+
+def _defined(module: str, name: str, root: Path) -> str:
+    """Dotted name of what `from module import name` takes: where it is defined, if the module is a facade."""
+    if name == "*":
+        return module
+    source = (_facade(root.joinpath(*module.split("."), "__init__.py")) or {}).get(name)
+    return _defined(*source, root) if source else f"{module}.{name}"
+
+
+def _facade(package: Path) -> dict[str, tuple[str, str]] | None:
+    """Module and name behind each name of a package that does nothing but import names; None if it is no such package.
+
+    Facades do not count: a notebook depends on the modules of the names it takes, not on all that a room offers.
+    """
+    if not package.is_file():
+        return None
+    body = ast.parse(package.read_text(encoding="utf-8")).body
+    imports = [node for node in body if isinstance(node, ast.ImportFrom)]
+    rest = [node for node in body if not isinstance(node, (ast.ImportFrom, ast.Expr))]
+    if not imports or rest:
+        return None
+    return {alias.asname or alias.name: (node.module or "", alias.name) for node in imports for alias in node.names}

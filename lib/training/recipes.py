@@ -1,14 +1,15 @@
 """The usual way from a task to a trained network, in one call."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from lib import checks
-from lib.model.activations import Activation
 from lib.model.network import Integrator
+from lib.model.signals import DTYPE
 from lib.model.task import Task
 from lib.training.loop import History, Training, train
 from lib.training.losses import BatchLoss, TwoPointProxy
@@ -17,15 +18,22 @@ from lib.training.samplers import points
 from lib.training.samplers import sampler as make_sampler
 
 
-class Place(NamedTuple):
-    """Where numbers live, and how many digits they have."""
+class Place(dict[str, Any]):
+    """Options `device` and `dtype` of whatever makes tensors, as in `bursts(64, 200, generator=rng, **place())`."""
 
-    device: torch.device
-    dtype: torch.dtype
+    @property
+    def device(self) -> torch.device:
+        """Where numbers live."""
+        return self["device"]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """How many digits they have."""
+        return self["dtype"]
 
 
-def place(device: str = "auto", dtype: str = "float32") -> Place:
-    """Device and dtype from the parameters of a notebook; "auto" is the first CUDA device, else the CPU.
+def place(device: str = "auto", dtype: str = "float64") -> Place:
+    """Device and dtype from their names; "auto" is the first CUDA device, else the CPU.
 
     Raises:
         ValueError: a dtype other than "float32" and "float64", or a device that is not there.
@@ -38,7 +46,7 @@ def place(device: str = "auto", dtype: str = "float32") -> Place:
         torch.empty((), device=device)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"device must be auto, cpu or a device of this machine, got {device!r}") from error
-    return Place(torch.device(device), getattr(torch, dtype))
+    return Place(device=torch.device(device), dtype=getattr(torch, dtype))
 
 
 class Trained(NamedTuple):
@@ -53,18 +61,17 @@ def train_integrator(
     training: Training,
     *,
     n: int,
-    batch: int,
-    sampler: str,
     generator: torch.Generator,
-    place: Place,
-    activation: Activation | None = None,
-    trained: Collection[str] = ("W",),
-    loss: str = "batch",
+    batch: int = 32,
+    sampler: str | Callable[[], Tensor] = "sobol",
+    loss: str | Callable[[Integrator, Tensor], Tensor] = "batch",
     normalisation: str = "authors",
     z_max: float = 5.0,
     constraint: Callable[[Integrator], None] | None = None,
     checkpoint: Path | None = None,
     progress: bool = False,
+    dtype: torch.dtype = DTYPE,
+    device: torch.device | str = "cpu",
     **start: Any,
 ) -> Trained:
     """Train a new network on a task.
@@ -73,36 +80,45 @@ def train_integrator(
         task: Decays, scales and length of the training sequences.
         training: Steps, learning rate, optimiser and stopping rules.
         n: Neurons.
-        batch: Sequences, or points of the proxy loss, per step.
-        sampler: "monte-carlo" or "sobol"; of points "monte-carlo", "sobol", "strata" or "grid".
         generator: Source of every draw: the network's first, then the inputs.
-        place: Device and dtype.
-        activation: ReLU if None.
-        trained: What may change, see `Integrator`.
-        loss: "batch" (equation 5) or "proxy": with one channel and a homogeneous activation the two points of equation
-            29, which need neither batch nor sampler, else points in a box (equations 33 and 34).
+        batch: Sequences, or points of the proxy loss, per step.
+        sampler: How they are drawn: a name in `lib.training.samplers.SAMPLERS`, for points one in `POINTS`, or any
+            callable that returns batches.
+        loss: Any function of a network and a batch, with a sampler that is no name; "batch" (equation 5); or "proxy":
+            with one channel and a homogeneous activation the two points of equation 29, which need neither batch nor
+            sampler, else points in a box (equations 33 and 34).
         normalisation: Of the loss, "paper" or "authors".
         z_max: Half the edge of that box.
         constraint: Called with the network at the start and after every step, for example `lib.training.dale.DaleLaw`.
         checkpoint: File to save to and to resume from, see `lib.training.loop.train`.
         progress: Show a progress bar.
-        **start: Radius, norms, overlap and supports at the start, see `Integrator.random`.
+        dtype: Of weights and inputs.
+        device: Of weights and inputs; `place` understands "auto".
+        **start: Activation, what is trained, and radius, norms, overlap and supports at the start, see
+            `Integrator.random`.
+
+    Raises:
+        ValueError: an unknown name, or a loss of one's own with a sampler by name.
     """
-    checks.one_of("loss", loss, ("batch", "proxy"))
-    options = {"generator": generator, "dtype": place.dtype, "device": place.device}
-    network = Integrator.random(n, task.D, activation=activation, trained=trained, **options, **start)
+    if isinstance(loss, str):
+        checks.one_of("loss", loss, ("batch", "proxy"))
+    elif isinstance(sampler, str):
+        raise ValueError(f"sampler must be a callable for a loss of one's own, got the name {sampler!r}")
+    options: dict[str, Any] = {"generator": generator, "dtype": dtype, "device": device}
+    network = Integrator.random(n, task.D, **options, **start)
     if constraint is not None:
         with torch.no_grad():
             constraint(network)
     how: dict[str, Any] = {"constraint": constraint, "checkpoint": checkpoint, "progress": progress}
+    average: Any = loss
+    inputs: Any = sampler
     if loss == "proxy" and task.D == 1 and getattr(network.activation, "homogeneous", False):
-        ends = torch.tensor([[1.0], [-1.0]], dtype=place.dtype, device=place.device)
-        history = train(network, lambda: ends, TwoPointProxy(task, normalisation), training, **how)
+        ends = torch.tensor([[1.0], [-1.0]], dtype=dtype, device=device)
+        average, inputs = TwoPointProxy(task, normalisation), lambda: ends
     elif loss == "proxy":
-        z = points(sampler, batch, task.D, z_max=z_max, **options)
         average = SampledProxy(task, normalisation, z_max=z_max)
-        history = train(network, z, average, training, **how)
-    else:
-        inputs = make_sampler(sampler, batch, task.T, task.D, **options)
-        history = train(network, inputs, BatchLoss(task, normalisation), training, **how)
-    return Trained(network, history)
+        inputs = points(sampler, batch, task.D, z_max=z_max, **options) if isinstance(sampler, str) else sampler
+    elif loss == "batch":
+        average = BatchLoss(task, normalisation)
+        inputs = make_sampler(sampler, batch, task.T, task.D, **options) if isinstance(sampler, str) else sampler
+    return Trained(network, train(network, inputs, average, training, **how))
