@@ -10,6 +10,8 @@ from statistics import median
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from lib.model import gemm
+
 
 class Times(dict[str, list[float]]):
     """Seconds of each contender in each round."""
@@ -54,6 +56,13 @@ def products(batch: int, n: int) -> Callable[[], None]:
     return call
 
 
+def product_ways(batch: int, n: int) -> dict[str, Callable[[], object]]:
+    """One product h W' of `batch x n` and `n x n` in float32, by MKL and by oneDNN."""
+    generator = torch.Generator().manual_seed(0)
+    h, W = torch.randn(batch, n, generator=generator), torch.randn(n, n, generator=generator)
+    return {"mkl": lambda: torch.mm(h, W.T), "onednn": lambda: gemm.onednn(h, W.T)}
+
+
 class _Products(TorchDispatchMode):
     """Adds up the floating point operations of all products of two matrices."""
 
@@ -62,9 +71,12 @@ class _Products(TorchDispatchMode):
         self.operations = 0.0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func.overloadpacket.__name__ in ("mm", "addmm", "addmm_", "bmm"):
+        name = func.overloadpacket.__name__
+        if name in ("mm", "addmm", "addmm_", "bmm", "baddbmm", "baddbmm_"):
             left, right = args[-2:]
             self.operations += 2.0 * left.numel() * right.shape[-1]
+        if name == "_linear_pointwise":  # oneDNN's x w'
+            self.operations += 2.0 * args[0].numel() * len(args[1])
         return func(*args, **(kwargs or {}))
 
 

@@ -9,11 +9,14 @@ as V, and its gradient is taken with respect to the recurrent weights only; the 
 E^\dagger$ that the true gradient also has is left out of its time, and added when gradients are compared.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks.compiled import Jitted, compiled_loss, has_jax
 from lib.model.network import Integrator
 from lib.model.task import Task
 from lib.training.losses import BatchLoss
@@ -131,21 +134,32 @@ def _gradient(weights: nn.Parameter) -> Tensor:
     return weights.grad
 
 
+def torch_compiled(net: Integrator, goal: Task, x: Tensor) -> Contender:
+    """The authors' algorithm under `torch.compile`."""
+    W, loss = compiled_loss(authors_loss, net, goal, x)
+    return Contender(W, loss, lambda: _gradient(W))
+
+
 CONTENDERS = {"ours": ours, "authors": authors, "torch.nn.RNN": torch_rnn}
+COMPILED = {"torch.compile": torch_compiled} | (
+    {"jax.jit": partial(Jitted, once=False), "jax.jit, W E once": partial(Jitted, once=True)} if has_jax() else {}
+)
 
 
-def contenders(n: int, D: int, T: int, batch: int, *, dtype: torch.dtype = torch.float32) -> dict[str, Contender]:
-    """All of them, with the same weights and the same white-noise batch."""
+def contenders(
+    n: int, D: int, T: int, batch: int, *, dtype: torch.dtype = torch.float32, compiled: bool = False
+) -> dict[str, Any]:
+    """All of them, with the same weights and the same white-noise batch; `compiled` adds those that take a compiler."""
     net, goal = network(n, D, dtype=dtype), task(D, T)
     x = torch.randn(batch, T, D, generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(dtype)
-    return {name: make(net, goal, x) for name, make in CONTENDERS.items()}
+    return {name: make(net, goal, x) for name, make in (CONTENDERS | (COMPILED if compiled else {})).items()}
 
 
 class Disagreement(AssertionError):
     """Two contenders do not compute the same numbers; their times must not be compared."""
 
 
-def agreement(made: dict[str, Contender], tolerance: float) -> float:
+def agreement(made: Mapping[str, Any], tolerance: float) -> float:
     """Largest relative difference of losses and gradients from the first contender's.
 
     Raises:

@@ -23,7 +23,8 @@ from benchmarks import (
     words,
 )
 from benchmarks.__main__ import BENCHMARKS, main, parse
-from benchmarks.contenders import CONTENDERS, Contender, Disagreement, agreement, contenders
+from benchmarks.compiled import Jitted, has_jax
+from benchmarks.contenders import CONTENDERS, Contender, Disagreement, agreement, contenders, network, task
 from benchmarks.report import Options, Report, Table, Wish
 
 
@@ -75,9 +76,10 @@ def test_the_machine_is_described():
 
 def test_step():
     report = step.run(Options(quick=True))
-    (table,) = report.tables
+    table, summary = report.tables
     assert [row[:3] for row in table.rows] == [(D, T, name) for D, T in step.POINTS for name in CONTENDERS]
-    assert len(report.wishes) == 4
+    assert [row[:2] for row in summary.rows] == step.POINTS and {row[2] for row in summary.rows} <= set(CONTENDERS)
+    assert len(report.wishes) == 10
     assert "same loss and gradient" in report.notes[0]
 
 
@@ -263,3 +265,12 @@ def test_unknown_names_are_refused(capsys):
         parse(["stepp"])
     assert stop.value.code == 2
     assert f"unknown benchmark 'stepp', expected one of {', '.join(BENCHMARKS)}" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not has_jax(), reason="jax is missing: pip install '.[bench]'")
+def test_what_jax_compiles_computes_the_same():
+    made = contenders(24, 2, 3, 8, dtype=torch.float64)
+    net, goal = network(24, 2, dtype=torch.float64), task(2, 3)
+    x = torch.randn(8, 3, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for once in (False, True):
+        assert agreement({"ours": made["ours"], "jax": Jitted(net, goal, x, once=once)}, 1e-9) < 1e-9

@@ -37,7 +37,7 @@ def resolve(torch: str) -> dict[str, str]:
     """Versions pip would put into an empty environment: the project with extras, what builds it, and this torch."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     project, builders = settings["project"], settings["build-system"]["requires"]
-    extras = ",".join(project["optional-dependencies"])
+    extras = ",".join(name for name in project["optional-dependencies"] if name != "bench")  # a rival, not a part
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet"]

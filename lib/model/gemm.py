@@ -40,13 +40,13 @@ def mm(a: Tensor, b: Tensor, *, out: Tensor | None = None) -> Tensor:
     """a b for `m x k` and `k x n`, without gradients; written into `out`, `m x n`, if that is given."""
     if not _onednn_is_faster(a, b):
         return torch.mm(a, b, out=out)
-    product = _onednn(a, b)
+    product = onednn(a, b)
     return product if out is None else out.copy_(product)
 
 
 def addmm(c: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """Add a b to `c`, `m x n`, in place, without gradients; returns `c`."""
-    return c.add_(_onednn(a, b)) if _onednn_is_faster(a, b) else c.addmm_(a, b)
+    return c.add_(onednn(a, b)) if _onednn_is_faster(a, b) else c.addmm_(a, b)
 
 
 def chosen() -> dict[Shape, str]:
@@ -85,7 +85,7 @@ def _onednn_is_faster(a: Tensor, b: Tensor) -> bool:
     way = os.environ.get("LIB_GEMM", "auto")
     if way not in WAYS:
         raise ValueError(f"LIB_GEMM must be one of {', '.join(WAYS)}, got {way!r}")
-    if way == "mkl" or not _large(a, b) or not _has_onednn():
+    if way == "mkl" or not _large(a, b) or not has_onednn():
         return False
     if way == "onednn":
         return True
@@ -93,16 +93,18 @@ def _onednn_is_faster(a: Tensor, b: Tensor) -> bool:
     shape = (m, k, n, a.stride(1) == 1, b.stride(1) == 1)
     if shape not in _faster:
         ours, theirs = a.detach(), b.detach()
-        gain = _seconds(lambda: torch.mm(ours, theirs)) / _seconds(lambda: _onednn(ours, theirs))
+        gain = _seconds(lambda: torch.mm(ours, theirs)) / _seconds(lambda: onednn(ours, theirs))
         _faster[shape] = "onednn" if gain >= GAIN else "mkl"
     return _faster[shape] == "onednn"
 
 
-def _has_onednn() -> bool:
+def has_onednn() -> bool:
+    """Whether this torch contains oneDNN's product."""
     return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
-def _onednn(a: Tensor, b: Tensor) -> Tensor:
+def onednn(a: Tensor, b: Tensor) -> Tensor:
+    """a b by oneDNN; RuntimeError or AttributeError where torch has none."""
     return torch.ops.mkldnn._linear_pointwise(a.detach(), b.detach().T, None, "none", [], "")  # x w' for x and w
 
 
