@@ -65,7 +65,8 @@ def _generator() -> torch.Generator:
 def ours(start: Integrator, goal: Task, name: str, batch: int) -> Run:
     """`lib` with one of its samplers."""
     net = Integrator(start.W, start.encoders, start.decoders)
-    draw, loss = sampler(name, batch, T, goal.D, generator=_generator()), BatchLoss(goal, "authors")
+    draw = sampler(name, batch, T, goal.D, generator=_generator(), dtype=net.W.dtype)
+    loss = BatchLoss(goal, "authors")
     return Run(net.W, lambda: loss(net, draw()))
 
 
