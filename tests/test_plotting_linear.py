@@ -112,10 +112,12 @@ def test_images_by_population():
 
 
 def test_losses_take_options_of_the_line(ax):
-    figures.plot_losses([4.0, 2.0, 1.0], ax, label="run", color="red", lw=3)
+    figures.plot_losses([4.0, 2.0, 1.0], ax, label="run", color="red", lw=3, ls="--", marker="s")
     figures.plot_losses([1.0, 2.0], ax)
-    options = [(line.get_color(), line.get_linewidth()) for line in ax.lines]
-    assert options == [("red", 3), (COLOURS["output"], 1)] and ax.get_legend_handles_labels()[1] == ["run"]
+    options = [(line.get_color(), line.get_linewidth(), line.get_linestyle(), line.get_marker()) for line in ax.lines]
+    assert options == [("red", 3, "--", "s"), (COLOURS["output"], 1, "-", "None")] and ax.get_legend_handles_labels()[
+        1
+    ] == ["run"]
 
 
 def test_many_losses_are_named_once():

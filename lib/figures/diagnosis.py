@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from lib.analysis.findings import Diagnosis
-from lib.figures.generic import POINTS, dashes, plain_ticks
+from lib.figures.generic import POINTS, dashes, finish, plain_ticks
 from lib.figures.style import COLOURS, SERIES, numbers
 
 _ABOVE = {"loc": "upper left", "bbox_to_anchor": (0, 1.2), "ncol": 2, "handletextpad": 0.4, "columnspacing": 1}
@@ -27,9 +27,7 @@ def plot_pulses(found: Diagnosis, ax: Axes, *, dots: int = 25) -> Axes:
         ax.plot(seen, answer[seen], ms=4.5, ls="", mew=0, label=f"channel {c + 1}", **look)
     for c, (gamma, s) in enumerate(zip(found.decays, found.scales, strict=True)):
         dashes(ax, steps, s * gamma ** (steps + 1), label=r"$s_c\,\gamma_c^{t+1}$" if c == 0 else None)
-    ax.set(xlabel="steps since the pulse $t$", ylabel="output $y_c$")
-    ax.legend(**_ABOVE)
-    return ax
+    return finish(ax, "steps since the pulse $t$", "output $y_c$", legend=_ABOVE)
 
 
 def plot_sizes_followed(found: Diagnosis, ax: Axes) -> Axes:
@@ -47,9 +45,7 @@ def plot_sizes_followed(found: Diagnosis, ax: Axes) -> Axes:
     shown = errors[np.isfinite(errors)].clip(1e-16)
     if len(shown):
         ax.set_ylim(min(shown.min(), found.tolerance) / 3, max(shown.max(), found.tolerance) * 3)
-    ax.set(xlabel=r"largest integral over scale, $|\bar y_c| / s_c$", ylabel="relative error")
-    ax.legend(**_ABOVE)
-    return ax
+    return finish(ax, r"largest integral over scale, $|\bar y_c| / s_c$", "relative error", legend=_ABOVE)
 
 
 def plot_error_curves(
@@ -59,7 +55,6 @@ def plot_error_curves(
 
     Args:
         curves: For each number of neurons, the channels and the errors of its networks.
-        ax: Where to draw.
         levels: Errors to mark, as grey lines.
     """
     shades = colormaps["viridis_r"](np.linspace(0.15, 1.0, max(len(curves), 2)))
@@ -85,7 +80,6 @@ def plot_capacities(
 
     Args:
         found: For each kind, two at most, neurons and capacity of every network.
-        ax: Where to draw.
         laws: For some kinds, points of the fitted law.
         theory: For each prediction, three at most, its points; black, dashed, dotted and dash-dotted.
     """
@@ -105,7 +99,6 @@ def plot_starts(values: Mapping[str, Mapping[float, Sequence[float]]], ax: Axes)
 
     Args:
         values: For each kind, four at most, and each spectral radius of a start, the values of its networks.
-        ax: Where to draw.
     """
     kinds = [(colour, marker, filled) for colour, marker in POINTS[:2] for filled in (True, False)]
     for place, ((kind, found), (name, marker, filled)) in enumerate(zip(values.items(), kinds, strict=False)):
@@ -124,7 +117,6 @@ def plot_bends(coordinates: Mapping[str, np.ndarray], ax: Axes) -> None:
 
     Args:
         coordinates: For each kind of network, four at most, `samples x 2` or more.
-        ax: Where to draw.
     """
     for (kind, found), (colour, marker) in zip(coordinates.items(), POINTS, strict=False):
         points = numbers(found)[:, :2].astype(float)
@@ -141,7 +133,6 @@ def plot_disturbance(
     Args:
         levels: Strengths of the disturbance, K numbers.
         errors: For each kind, two at most, `networks x K` errors.
-        ax: Where to draw.
         predicted: For some kinds K errors that a theory predicts.
     """
     looks = (("output", "o", "-"), ("alternative", "s", "--"))
@@ -160,7 +151,6 @@ def plot_margins(ratios: Mapping[str, Tensor], ax: Axes, *, largest: float = 100
 
     Args:
         ratios: For each bound positive ratios, one of each instance.
-        ax: Where to draw.
         largest: Ratios above this, or below its inverse, are drawn at the edge.
     """
     for place, (_, values) in zip(range(len(ratios))[::-1], ratios.items(), strict=True):
@@ -181,7 +171,6 @@ def plot_cliff(
     Args:
         eigenvalues: Of each matrix, in any order.
         counts: How many should be positive.
-        ax: Where to draw.
         lowest: What is below is drawn here.
     """
     for (name, values), (colour, marker) in zip(eigenvalues.items(), POINTS[:2], strict=True):

@@ -38,7 +38,7 @@ def series(
         theory: x and values by name, drawn last.
         labels: Of the two axes; an empty one leaves what is there.
         legend: Options of the legend; without them there is none.
-        line: Options of every line of `named`, before those of its look.
+        line: Options of every line of `named`, before those of its look; `ls` replaces its style.
 
     Raises:
         ValueError: If there are more series than looks.
@@ -50,10 +50,15 @@ def series(
         y = numbers(values)
         places = np.arange(1, len(y) + 1) if x is None else numbers(x)
         look: dict[str, Any] = {"color": COLOURS[colour]} | line
-        ax.plot(places, y, style, **look)[0].set_label(name)
+        ax.plot(places, y, *([] if "ls" in line else [style]), **look)[0].set_label(name)
     for name, (places, values) in (theory or {}).items():
         dashes(ax, places, values, label=name)
-    ax.set(**{f"{axis}label": text for axis, text in zip("xy", labels, strict=True) if text})
+    return finish(ax, *labels, legend=legend)
+
+
+def finish(ax: Axes, x: str, y: str, *, legend: Mapping[str, Any] | None = None, **options: Any) -> Axes:
+    """Label both axes, where the text is not empty, set what else `ax.set` can, make a legend if it has options."""
+    ax.set(**{f"{axis}label": text for axis, text in (("x", x), ("y", y)) if text}, **options)
     if legend is not None:
         ax.legend(**legend)
     return ax
@@ -79,8 +84,7 @@ def heatmap(ax: Axes, matrix: Any, *, borders: Iterable[float] = (), **options: 
         borders: After how many rows, and columns, a line is drawn between groups.
         options: Passed on to `Axes.imshow`: the map of colours and the values at its ends.
 
-    Returns:
-        What `Figure.colorbar` takes.
+    Returns what `Figure.colorbar` takes.
     """
     image = ax.imshow(numbers(matrix), **options)
     for border in borders:

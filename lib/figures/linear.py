@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 from torch import Tensor
 
-from lib.figures.generic import POINTS, dashes, heatmap, plain_ticks, series, zero
+from lib.figures.generic import POINTS, dashes, finish, heatmap, plain_ticks, series, zero
 from lib.figures.style import COLOURS, SERIES, numbers
 
 _CHANNELS = (COLOURS["channel 1"], COLOURS["channel 2"], COLOURS["second"])
@@ -21,8 +21,7 @@ def plot_moments(moments: Tensor, targets: Tensor, ax: Axes, *, trained: int) ->
     ax.plot(q, numbers(targets), color=COLOURS["target"], lw=5, alpha=0.7, label=r"integrator, $s\gamma^q$")
     look: dict[str, Any] = {"ms": 5, "lw": 0.9, "alpha": 0.8}
     series(ax, q, {"fitted networks": numbers(moments).T}, looks=[("output", ".-")], **look)
-    ax.set(xlabel="order $q$ (steps)", ylabel=r"moment $\mu_q$", xlim=(0.5, len(targets) + 0.5))
-    return ax
+    return finish(ax, "order $q$ (steps)", r"moment $\mu_q$", xlim=(0.5, len(targets) + 0.5))
 
 
 def plot_moment_errors(errors: Mapping[int, Tensor], ax: Axes) -> Axes:
@@ -57,8 +56,7 @@ def plot_sample_means(sizes: Sequence[int], gaps: Tensor, bars: Tensor, ax: Axes
     """Relative distance of sample means from their expectation, with standard errors, against the sample size."""
     ax.axhline(0, color=COLOURS["theory"], lw=1.2, ls="--", label="closed form")
     ax.errorbar(sizes, numbers(gaps), numbers(bars), fmt="o", ms=4, lw=1.2, color=COLOURS["output"], label="sequences")
-    ax.set(xscale="log", xlabel="sequences", ylabel="mean / closed form $- 1$")
-    return ax
+    return finish(ax, "sequences", "mean / closed form $- 1$", xscale="log")
 
 
 def plot_spectra(spectra: Mapping[str, Tensor], ax: Axes, *, floor: float = 1e-12) -> Axes:
@@ -74,9 +72,7 @@ def plot_spectra(spectra: Mapping[str, Tensor], ax: Axes, *, floor: float = 1e-1
         for mask, face in ((shares >= -floor, colour), (shares < -floor, "none")):
             text = label if mask[0] else None
             ax.loglog(ranks[mask], sizes[mask], marker, ms=5, mfc=face, mec=colour, mew=1, label=text)
-    ax.set(xlabel="rank", ylabel="share of the largest eigenvalue")
-    ax.legend()
-    return ax
+    return finish(ax, "rank", "share of the largest eigenvalue", legend={})
 
 
 def plot_polynomials(z: Tensor, values: Mapping[str, Tensor], ax: Axes, *, root: float) -> Axes:
@@ -101,8 +97,7 @@ def plot_disk(before: Tensor, after: Tensor, ax: Axes, *, radius: float) -> Axes
     ax.plot(np.real(out), np.imag(out), "o", ms=9, color=COLOURS["output"])
     for size, line in ((radius, {"ls": "--", "lw": 1.2, "ec": COLOURS["theory"]}), (1.0, {"lw": 0.8, "ec": "0.6"})):
         ax.add_patch(Circle((0, 0), size, fill=False, zorder=3, **line))
-    ax.set(xlabel=r"Re $\lambda$", ylabel=r"Im $\lambda$", aspect="equal")
-    return ax
+    return finish(ax, r"Re $\lambda$", r"Im $\lambda$", aspect="equal")
 
 
 def plot_relative_errors(errors: Mapping[str, Tensor], ax: Axes, *, trained: int) -> Axes:
@@ -142,8 +137,7 @@ def plot_channel_eigenvalues(values: Tensor, decays: Sequence[float], ax: Axes, 
         ax.plot(np.full(len(sizes), rank), sizes[:, k], "o", ms=6, mew=0, color=colour)
     for k, gamma in enumerate(decays):
         dashes(ax, [k + 0.7, k + 1.3], [gamma, gamma], lw=1.5, zorder=0)
-    ax.set(xlabel="eigenvalues by size", ylabel=r"eigenvalue $|\lambda|$", xticks=ranks, ylim=(-0.05, 1.1))
-    return ax
+    return finish(ax, "eigenvalues by size", r"eigenvalue $|\lambda|$", xticks=ranks, ylim=(-0.05, 1.1))
 
 
 def plot_channels(outputs: Tensor, targets: Tensor, ax: Axes) -> Axes:
@@ -151,16 +145,13 @@ def plot_channels(outputs: Tensor, targets: Tensor, ax: Axes) -> Axes:
     for c, (output, target) in enumerate(zip(numbers(outputs).T, numbers(targets).T, strict=True)):
         ax.plot(target, color=COLOURS["target"], lw=4, alpha=0.5)
         ax.plot(output, "--", color=_CHANNELS[c], label=f"channel {c + 1}")
-    ax.set(xlabel="time $t$ (steps)", ylabel=r"output $y_{c,t}$")
-    ax.legend(loc="upper right")
-    return ax
+    return finish(ax, "time $t$ (steps)", r"output $y_{c,t}$", legend={"loc": "upper right"})
 
 
 def plot_products(product: Tensor, ax: Axes, *, rows: str, columns: str) -> Any:
     """Absolute entries of a `D x D` matrix as shades with their values; the names are those of rows and columns.
 
-    Returns:
-        What `Figure.colorbar` takes.
+    Returns what `Figure.colorbar` takes.
     """
     sizes = np.abs(numbers(product))
     image = heatmap(ax, sizes, cmap="Greys", vmin=0, vmax=1)
@@ -180,9 +171,7 @@ def plot_fit_residuals(residuals: Mapping[int, Mapping[int, Sequence[float]]], a
             label = f"$D={D}$" if k == 0 else None
             ax.semilogy([n] * len(values), values, marker, ls="", ms=6, mfc="none", color=colour, label=label)
     neurons = sorted({n for found in residuals.values() for n in found})
-    ax.set(xlabel="neurons $n$", ylabel="best residual", xticks=neurons)
-    ax.legend(loc="center right")
-    return ax
+    return finish(ax, "neurons $n$", "best residual", xticks=neurons, legend={"loc": "center right"})
 
 
 def plot_eigenvalues(alpha: Tensor, eigenvalues: Tensor, ax: Axes, *, poles: Mapping[str, float]) -> Axes:
@@ -206,7 +195,6 @@ def plot_conditions(
         scales: `m`.
         curves: By label: values on the authors' grid, values minimised along the curve (both `m`), and the overlap
             $d^\dagger e$, which is marked by a thin line.
-        ax: Where to draw.
         draws: By label: `draws x m` values of single pairs of vectors, thin lines.
     """
     x = numbers(scales)

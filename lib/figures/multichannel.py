@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from lib.figures.generic import dashes, heatmap, plain_ticks, zero
+from lib.figures.generic import dashes, finish, heatmap, plain_ticks, zero
 from lib.figures.style import COLOURS, numbers
 
 
@@ -20,10 +20,8 @@ def plot_plane(integrals: Tensor, values: Tensor, ax: Axes) -> Any:
     Args:
         integrals: `B x T x 2`.
         values: `B x T`.
-        ax: Where to draw.
 
-    Returns:
-        What `Figure.colorbar` takes.
+    Returns what `Figure.colorbar` takes.
     """
     y, v = numbers(integrals).reshape(-1, 2), numbers(values).ravel()
     limit, cmap = np.abs(v).max(), "coolwarm"
@@ -80,7 +78,6 @@ def plot_angles(counts: Tensor, ax: Axes, *, uniform: float, label: str | None =
 
     Args:
         counts: Neurons in each bin.
-        ax: Where to draw.
         uniform: Neurons per bin if directions are spread evenly.
         label: Of the bars; makes a legend.
         bars: Passed on to `Axes.bar`.
@@ -111,7 +108,6 @@ def plot_selectivities(s: Tensor, groups: Tensor, ax: Axes, *, names: Sequence[s
     Args:
         s: `n x 2` selectivities.
         groups: n integers from 0 to at most 2.
-        ax: Where to draw.
         names: Of the groups that may occur; makes a legend if there are several.
     """
     values, which = numbers(s), numbers(groups)
@@ -137,11 +133,9 @@ def plot_sorted_weights(W: Tensor, groups: Tensor, ax: Axes, *, names: Sequence[
     Args:
         W: `n x n`, to and from.
         groups: n integers.
-        ax: Where to draw.
         names: Of the groups, in rising order.
 
-    Returns:
-        What `Figure.colorbar` takes.
+    Returns what `Figure.colorbar` takes.
     """
     which = numbers(groups)
     order = np.argsort(which, kind="stable")
@@ -165,7 +159,6 @@ def plot_components(vectors: Tensor, excitatory: Tensor, ax: Axes, *, name: str)
     Args:
         vectors: `n x k`, or `networks x n x k`; all are counted together.
         excitatory: n booleans.
-        ax: Where to draw.
         name: What the components are, such as "$(l_0)_i$".
     """
     v = numbers(vectors)
@@ -196,7 +189,6 @@ def plot_cells(
         names: Of the cells.
         paper: Printed value and error of each.
         series: By name, at most three, mean and spread of each cell; None where there are no networks.
-        ax: Where to draw.
         chance: What currents in all directions would give in each cell.
     """
     places = np.arange(len(names), dtype=float)
@@ -234,8 +226,7 @@ def plot_evidence(integrals: Tensor, ax: Axes) -> Axes:
         colour, values = COLOURS[f"channel {c}"], y[:, c - 1]
         ax.plot(values, style, color=colour, lw=1.2, label=rf"integral $\bar y_{c}$")
         ax.plot(np.where(counts == c, values, np.nan), "o", color=colour, ms=4.5, label=f"counts, $c={c}$")
-    ax.set(xlabel="time $t$ (steps)", ylabel="integral")
-    return ax
+    return finish(ax, "time $t$ (steps)", "integral")
 
 
 def plot_decisions(outputs: Tensor, wanted: Tensor, ax: Axes) -> Axes:
@@ -246,8 +237,7 @@ def plot_decisions(outputs: Tensor, wanted: Tensor, ax: Axes) -> Axes:
     ax.plot(a, "o-", color=COLOURS["output"], lw=1, ms=3.5, label="read-out $a_t$")
     wrong = np.flatnonzero((a > 0.5) != (w > 0.5))
     ax.plot(wrong, a[wrong], "x", color=COLOURS["alternative"], ms=9, mew=2, label="wrong")
-    ax.set(xlabel="time $t$ (steps)", ylabel="decision", ylim=(-0.1, 1.1), yticks=(0, 0.5, 1))
-    return ax
+    return finish(ax, "time $t$ (steps)", "decision", ylim=(-0.1, 1.1), yticks=(0, 0.5, 1))
 
 
 def plot_accuracies(shares: Mapping[str, float], limits: Sequence[float | None], ax: Axes) -> Axes:
@@ -256,7 +246,6 @@ def plot_accuracies(shares: Mapping[str, float], limits: Sequence[float | None],
     Args:
         shares: Right decisions by name.
         limits: The limit of each, None if there is none.
-        ax: Axes.
     """
     places = np.arange(len(shares))
     ax.barh(places, list(shares.values()), height=0.55, color=COLOURS["output"])

@@ -10,7 +10,7 @@ from matplotlib.colors import LogNorm
 from torch import Tensor
 
 from lib.analysis.tuning import Residuals
-from lib.figures.generic import LINES, POINTS, dashes, heatmap, plain_ticks, series
+from lib.figures.generic import LINES, POINTS, dashes, finish, heatmap, plain_ticks, series
 from lib.figures.style import COLOURS, numbers
 
 _INTEGRAL = r"integral $\bar y$"
@@ -30,7 +30,6 @@ def plot_scale_bounds(
     Args:
         scales: $s$ of the trained networks.
         ratios: $\sigma / 2\gamma\max(1, s)$ of each network.
-        ax: Axes to draw on.
         curve: $s$ at which the sharper bound is given.
         bound: The same ratio of that bound.
         explicit: The same ratio of one more network at each scale, drawn as crosses.
@@ -41,9 +40,7 @@ def plot_scale_bounds(
     ax.plot([], [], "o", ms=4, color=COLOURS["output"], label="trained")
     if explicit is not None:
         ax.plot(scales, numbers(explicit), "x", ms=6, mew=1.2, color=COLOURS["alternative"], label="written down")
-    ax.set(xscale="log", xlabel="scale $s$", ylabel=r"$\sigma\,/\,(2\gamma\,\max(1, s))$")
-    ax.legend()
-    return ax
+    return finish(ax, "scale $s$", r"$\sigma\,/\,(2\gamma\,\max(1, s))$", xscale="log", legend={})
 
 
 def plot_alignments(
@@ -54,7 +51,6 @@ def plot_alignments(
     Args:
         scales: $s$.
         products: At most four series by label, each with a number for each scale.
-        ax: Axes to draw on.
         curve: $s$ at which the theory is given.
         theory: What the text says of the first series.
     """
@@ -71,12 +67,10 @@ def plot_weights(W: Any, order: Any, ax: Axes, *, limit: float, border: int) -> 
     Args:
         W: `n x n`.
         order: n indices, the positive population first.
-        ax: Axes to draw on.
         limit: Weight of the strongest colours.
         border: Size of the positive population.
 
-    Returns:
-        What `Figure.colorbar` takes.
+    Returns what `Figure.colorbar` takes.
     """
     w = numbers(W)[np.ix_(numbers(order), numbers(order))]
     colours: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
@@ -89,15 +83,13 @@ def plot_neurons(integral: Tensor, states: Tensor, ax: Axes) -> Axes:
     """States of k neurons against the integral, from dark to light (`P`, `P x k`)."""
     ax.set_prop_cycle(color=colormaps["viridis"](np.linspace(0, 0.9, states.shape[1])))
     ax.plot(numbers(integral), numbers(states), lw=1.5)
-    ax.set(xlabel=_INTEGRAL, ylabel="state $h_i$", ylim=(-0.03, 1.03))
-    return ax
+    return finish(ax, _INTEGRAL, "state $h_i$", ylim=(-0.03, 1.03))
 
 
 def plot_activity_histogram(edges: Tensor, counts: Tensor, ax: Axes) -> Any:
     """Number of neurons by value of the integral and by activity (`bins + 1`, `bins x levels`), on a log scale.
 
-    Returns:
-        What `Figure.colorbar` takes.
+    Returns what `Figure.colorbar` takes.
     """
     levels = np.linspace(0, 1, counts.shape[1] + 1)
     shown = np.ma.masked_less_equal(numbers(counts).T, 0)
@@ -121,9 +113,7 @@ def plot_range(integral: Tensor, output: Tensor, ax: Axes, *, y_max: float, labe
     ax.axvspan(-y_max, y_max, color="0.93", zorder=0)
     ax.plot(y, y, color=COLOURS["target"], lw=4, label="target")
     ax.plot(y, numbers(output), "--", color=COLOURS["output"], label=label)
-    ax.set(xlabel=_INTEGRAL, ylabel="output $y$")
-    ax.legend(loc="upper left")
-    return ax
+    return finish(ax, _INTEGRAL, "output $y$", legend={"loc": "upper left"})
 
 
 def plot_condition_residuals(residuals: Residuals, ax: Axes, *, y_max: float) -> Axes:
@@ -132,9 +122,7 @@ def plot_condition_residuals(residuals: Residuals, ax: Axes, *, y_max: float) ->
     ax.axvspan(-y_max, y_max, color="0.93", zorder=0)
     ax.semilogy(y, np.abs(numbers(residuals.output)) / y_max, color=COLOURS["output"], lw=1, label="output")
     ax.semilogy(y, numbers(residuals.current), "--", color=COLOURS["alternative"], label="current")
-    ax.set(xlabel=_INTEGRAL, ylabel="residual", ylim=(1e-5, None))
-    ax.legend(loc="upper center")
-    return ax
+    return finish(ax, _INTEGRAL, "residual", ylim=(1e-5, None), legend={"loc": "upper center"})
 
 
 def plot_sizes(errors: Mapping[int, Sequence[float]], slope: float, ax: Axes) -> Axes:
@@ -159,7 +147,6 @@ def plot_table_angles(networks: Mapping[str, Sequence[Sequence[float]]], ax: Axe
 
     Args:
         networks: For each group of networks, the sines and the distances.
-        ax: Where to draw.
         paper: Distance that the paper prints, for an angle that it does not.
     """
     top = 1.1 * max(paper, *(float(np.max(values)) for pair in networks.values() for values in pair))

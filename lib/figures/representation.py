@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from lib.analysis.representation import POPULATIONS
-from lib.figures.generic import dashes, series, zero
+from lib.figures.generic import dashes, finish, series, zero
 from lib.figures.style import COLOURS, MARKERS, numbers
 
 _TIME = "time $t$ (steps)"
@@ -23,9 +23,7 @@ def plot_integral(x: Tensor, target: Tensor, ax: Axes, *, output: Tensor | None 
     ax.plot(steps, numbers(target), color=COLOURS["target"], lw=3, label=r"target $\bar y_t$")
     if output is not None:
         ax.plot(steps, numbers(output), color=COLOURS["output"], lw=1.2, ls="--", label="output $y_t$")
-    ax.set(xlabel=_TIME, ylabel="signal")
-    ax.legend()
-    return ax
+    return finish(ax, _TIME, "signal", legend={})
 
 
 def plot_memories(x: Tensor, memories: Tensor, decays: Sequence[float], ax: Axes) -> Axes:
@@ -37,9 +35,7 @@ def plot_memories(x: Tensor, memories: Tensor, decays: Sequence[float], ax: Axes
     for k, (gamma, grey) in enumerate(zip(decays, greys, strict=True)):
         style = ("-", "--", "-.", ":")[k % 4]
         ax.plot(steps, numbers(memories[:, k]), style, color=f"{grey:.2f}", label=rf"memory, $\gamma={gamma:g}$")
-    ax.set(xlabel=_TIME, ylabel="memory")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return ax
+    return finish(ax, _TIME, "memory", legend={"loc": "upper left", "bbox_to_anchor": (1, 1)})
 
 
 def plot_pulse(currents: Tensor, states: Tensor, labels: Tensor, axes: Sequence[Axes]) -> None:
@@ -104,8 +100,7 @@ def plot_cosines(integral: Tensor, cosines: Tensor, ax: Axes) -> Axes:
     """Cosine between current and encoder image against the integral (both `B x T`)."""
     zero(ax)
     ax.plot(numbers(integral).ravel(), numbers(cosines).ravel(), ".", ms=3, mew=0, alpha=0.5, color=COLOURS["output"])
-    ax.set(xlabel=r"integral $\bar y_t$", ylabel=r"$\cos(\nu_t, We)$", ylim=(-1.08, 1.08))
-    return ax
+    return finish(ax, r"integral $\bar y_t$", r"$\cos(\nu_t, We)$", ylim=(-1.08, 1.08))
 
 
 def plot_activity(states: Tensor, integral: Tensor, labels: Tensor, axes: Sequence[Axes]) -> None:
@@ -125,9 +120,7 @@ def plot_singular_values(values: Tensor, ax: Axes, *, outliers: int) -> Axes:
     ranks = np.arange(1, len(sizes) + 1)
     ax.semilogy(ranks[outliers:], sizes[outliers:], ".", color="0.55", ms=4, label="bulk")
     ax.semilogy(ranks[:outliers], sizes[:outliers], "D", color=COLOURS["output"], ms=6, label="outliers")
-    ax.set(xlabel="rank", ylabel=r"singular value $\sigma$")
-    ax.legend()
-    return ax
+    return finish(ax, "rank", r"singular value $\sigma$", legend={})
 
 
 def plot_manifold(values: Tensor, integral: Tensor, ax: Axes, *, name: str) -> Any:
@@ -135,8 +128,7 @@ def plot_manifold(values: Tensor, integral: Tensor, ax: Axes, *, name: str) -> A
 
     The directions are the first two right singular vectors of the values, without centring: zero stays zero.
 
-    Returns:
-        What `Figure.colorbar` takes.
+    Returns what `Figure.colorbar` takes.
     """
     flat = values.reshape(-1, values.shape[-1]).double()
     directions = torch.linalg.eigh(flat.T @ flat).eigenvectors[:, [-1, -2]]

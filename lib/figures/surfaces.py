@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from lib.figures.generic import series
+from lib.figures.generic import finish, series
 from lib.figures.style import COLOURS, SURFACES, numbers
 
 
@@ -107,9 +107,7 @@ def plot_eigenvalue_paths(paths: Mapping[str, Any], ax: Axes, *, decay: float) -
         series(ax, x, {name: y}, looks=[look])
         ax.plot(x[-1], y[-1], "o", color=COLOURS[look[0]], ms=6)
     ax.axvline(decay, color=COLOURS["theory"], ls="--", lw=1)
-    ax.set(xlabel="first eigenvalue", ylabel="second eigenvalue")
-    ax.legend()
-    return ax
+    return finish(ax, "first eigenvalue", "second eigenvalue", legend={})
 
 
 def plot_valley(

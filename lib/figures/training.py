@@ -89,7 +89,6 @@ def plot_onset(rates: Sequence[float], growth: Tensor, ax: Axes, *, label: str, 
     Args:
         rates: In units of $2/\lambda_+$.
         growth: `networks x rates`, largest loss after a kick over the loss right after it.
-        ax: Where.
         label: For the legend, once for all lines.
         colour: A name of `COLOURS`.
         marker: Of the points.
@@ -114,7 +113,6 @@ def plot_against_scale(
     Args:
         scales: $s$.
         values: `networks x scales`, positive.
-        ax: Where.
         label: For the legend.
         colour: A name of `COLOURS`.
         marker: Of the means.
@@ -143,7 +141,6 @@ def plot_courses(
     Args:
         steps: Training steps after which it was measured.
         courses: Values for each name of a sampler and of a rate.
-        ax: Where to draw.
         paper: What the paper prints.
     """
     samplers, rates = (list(dict.fromkeys(key[k] for key in courses)) for k in (0, 1))
