@@ -60,16 +60,15 @@ def diagnose(
     own, gamma, s, r2, crosstalk = _pulses(net, task, steps)
     sign = torch.where(s < 0, -1.0, 1.0).to(s)
     found = Task([min(max(g, 1e-6), 1.0) for g in gamma.tolist()], [max(v, 1e-12) for v in s.abs().tolist()], steps)
-    scale = s.new_tensor(found.scales)
     generator = generator or torch.Generator().manual_seed(SEED)
     x = bursts(sequences, steps, net.D, generator=generator).to(net.W)
     y = found.targets(x) * sign
     on_noise = _on_noise(net, white_noise(sequences, steps, net.D, generator=generator).to(net.W))
-    few = max(1, sequences // 4)
-    sizes, size_errors, (low, high) = _sizes(net, x[:few], y[:few], scale, tolerance)
-    amplitude = _amplitude((y / scale).abs().max().item(), low, high)
-    x, y = amplitude * x, amplitude * y
-    run = net.run(x)
+    few = slice(max(1, sequences // 4))
+    sizes, size_errors, (low, high) = _sizes(net, x[few], y[few], s.new_tensor(found.scales), tolerance)
+    amplitude = _amplitude((y / s.new_tensor(found.scales)).abs().max().item(), low, high)
+    y = amplitude * y
+    run = net.run(amplitude * x)
     errors = _errors(run.outputs, y)
     dimension, selectivity = _currents(net, run.currents, y, auxiliary) if (s != 0).all() else (None, None)
     return Diagnosis(

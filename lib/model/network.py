@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lib import checks
-from lib.model import activations
+from lib.model import activations, gemm
 from lib.model.activations import Activation, ReLU
 from lib.model.codes import random_codes
 from lib.model.signals import DTYPE, normal
@@ -216,8 +216,10 @@ class Integrator(nn.Module):
             nu = x[..., t, :] @ WE.mT  # B x n
             if t == 1 and state is None and self.D == 1 and getattr(f, "homogeneous", False):
                 nu = nu + self._second_product(x[..., 0, :], WE)
+            elif h is not None and W.ndim == 2:
+                nu = nu.addmm_(h, W.T) if torch.is_grad_enabled() else gemm.addmm(nu, h, W.T)
             elif h is not None:
-                nu = nu.addmm_(h, W.T) if W.ndim == 2 else nu.baddbmm_(h, W.mT)
+                nu = nu.baddbmm_(h, W.mT)
             h = f(nu)
             currents.append(nu)
             outputs.append(h @ Z)
