@@ -11,9 +11,9 @@ from lib.model.codes import random_codes
 from lib.model.signals import normal
 from lib.model.task import Task
 from lib.theory.linear.descent import descend
+from lib.theory.linear.krylov import words
 from lib.theory.linear.loss import averaged_loss
 from lib.theory.linear.moments import moments
-from lib.theory.linear.words import words
 
 TASK = Task(0.995, 1.0, T=3)
 RADIUS, LR = 0.1, 0.5

@@ -6,7 +6,7 @@ import pytest
 import torch
 from equations import randn
 
-from lib.theory.mean_field import CRITICAL, even_share, rectified_product
+from lib.theory.mean_field import CRITICAL, even_fraction, rectified_product
 
 
 @pytest.mark.parametrize("c", [-1.0, -0.6, 0.0, 0.3, 1.0])
@@ -29,19 +29,19 @@ def test_the_even_share_is_that_of_networks(rng, radius):
             nu = drive + nu.clamp_min(0) @ G.T
         shares.append((nu.mean(dim=0).square().sum() / nu.square().sum(dim=1).mean()).item())
     found = torch.tensor(shares, dtype=torch.float64)
-    assert even_share(radius) == pytest.approx(found.mean().item(), abs=4 * found.std().item() / 4 + 1 / n)
+    assert even_fraction(radius) == pytest.approx(found.mean().item(), abs=4 * found.std().item() / 4 + 1 / n)
 
 
 def test_limits():
-    assert even_share(0.0) == pytest.approx(0, abs=1e-9)
-    assert even_share(0.1) == pytest.approx(0.1**2 / 4, rel=0.02)
-    assert even_share(CRITICAL - 1e-6) > 0.9
+    assert even_fraction(0.0) == pytest.approx(0, abs=1e-9)
+    assert even_fraction(0.1) == pytest.approx(0.1**2 / 4, rel=0.02)
+    assert even_fraction(CRITICAL - 1e-6) > 0.9
 
 
 @pytest.mark.parametrize("radius", [-0.1, CRITICAL, math.nan])
 def test_a_radius_at_which_nothing_stands_still_is_refused(radius):
     with pytest.raises(ValueError, match=r"radius must lie in \[0, 1.414\)"):
-        even_share(radius)
+        even_fraction(radius)
 
 
 def test_a_correlation_out_of_range_is_refused():

@@ -36,15 +36,15 @@ from lib.theory.linear import (
     covariance,
     curvature,
     descent,
+    krylov,
     loss,
     manifolds,
     moments,
     reduced,
-    slow,
-    special,
+    slow_manifold,
+    special_cases,
     spectrum,
     sweep,
-    words,
 )
 from lib.theory.linear import hessian as linear_hessian
 from lib.theory.relu import descent as relu_descent
@@ -269,7 +269,7 @@ CASES: dict[str, Callable[[Things], Any]] = {
         losses.batch_loss(t(B, T, 2), t(B, T, 2), weights) for weights in (None, losses.channel_weights(TASK[2]))
     ],
     "linear.moments.moments": lambda t: moments.moments(t(N, N), t(N, 2), t(N, 2), T),
-    "linear.moments.images": lambda t: moments.images(t(B, N, N), t(N, 2), T),
+    "linear.moments.krylov_vectors": lambda t: moments.krylov_vectors(t(B, N, N), t(N, 2), T),
     "linear.moments.target_moments": lambda t: moments.target_moments(TASK[2], T, t(N)),
     "linear.covariance.covariance": lambda t: covariance.covariance(t(T)),
     "linear.loss.averaged_loss": lambda t: loss.averaged_loss(t(N, N), t(N, 2), t(N, 2), TASK[2]),
@@ -305,9 +305,9 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.sweep.Sweep.forward": lambda t: swept(t).G,
     "linear.sweep.Sweep.loss": lambda t: swept(t).loss(),
     "linear.sweep.Sweep.backward": lambda t: swept(t).slope,
-    "linear.slow.coordinates": lambda t: slow.coordinates(t(N, N), t(N, 1), t(N, 1), 0.9),
-    "linear.slow.mirrored": lambda t: slow.mirrored(t(N, N), t(N, 1), t(N, 1)),
-    "linear.slow.stiffness": lambda t: slow.stiffness(t(B), t(N, 1), t(N, 1), TASK[1], chi=t(T, T)),
+    "linear.slow_manifold.coordinates": lambda t: slow_manifold.coordinates(t(N, N), t(N, 1), t(N, 1), 0.9),
+    "linear.slow_manifold.reflected": lambda t: slow_manifold.reflected(t(N, N), t(N, 1), t(N, 1)),
+    "linear.slow_manifold.stiffness": lambda t: slow_manifold.stiffness(t(B), t(N, 1), t(N, 1), TASK[1], chi=t(T, T)),
     "linear.descent.descend": lambda t: descent.descend(t(N, N), t(N, 1), t(N, 1), TASK[1], lr=0.1, n_steps=2).W,
     "linear.manifolds.printed_constants": lambda t: manifolds.printed_constants(t(B), t(B), t(B)),
     "linear.manifolds.Manifolds.matrix": lambda t: t.manifolds().matrix(0.3, t(B), 0.2),
@@ -327,15 +327,15 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "linear.curvature.spectrum": lambda t: curvature.spectrum(t(B, 2, 2), t(2, 1), t(2, 1), T),
     "linear.curvature.null_eigenvalues": lambda t: curvature.null_eigenvalues(t(B, 4)),
     "linear.curvature.rank_one_spectrum": lambda t: curvature.rank_one_spectrum(t.manifolds(), 0.3, t(B, 2), T),
-    "linear.words.words": lambda t: words.words(t(N, N), t(N, 1), t(N, 1), 1),
-    "linear.special.single_step_weight": lambda t: special.single_step_weight(
+    "linear.krylov.words": lambda t: krylov.words(t(N, N), t(N, 1), t(N, 1), 1),
+    "linear.special_cases.single_step_weight": lambda t: special_cases.single_step_weight(
         t(N, 1), t(N, 1), tasks.Task(0.9, T=1), lr=0.1, steps=t(T)
     ),
-    "linear.special.single_step_limit": lambda t: special.single_step_limit(t(N, 1), t(N, 1)),
-    "linear.special.single_step_moments": lambda t: special.single_step_moments(
+    "linear.special_cases.single_step_limit": lambda t: special_cases.single_step_limit(t(N, 1), t(N, 1)),
+    "linear.special_cases.single_step_moments": lambda t: special_cases.single_step_moments(
         t(N, 1), t(N, 1), tasks.Task(0.9, T=1), T
     ),
-    "linear.special.realised": lambda t: special.realised(t(N, 1), t(N, 1), tasks.Task(0.9, T=1)),
+    "linear.special_cases.realised": lambda t: special_cases.realised(t(N, 1), t(N, 1), tasks.Task(0.9, T=1)),
     "linear.channels.integrator": lambda t: linear_channels.integrator(t(B, N, 2), t(B, N, 2), TASK[2]),
     "linear.channels.eigenmodes": lambda t: linear_channels.eigenmodes(t(B, N, N), 2),
     "linear.channels.cross_talk": lambda t: linear_channels.cross_talk(t(N, 2), t(N, 2), t(N, 2), t(N, 2)),
@@ -347,9 +347,9 @@ CASES: dict[str, Callable[[Things], Any]] = {
         t(N, N), t(N, 1), t(N, 1), t(1, 1), two_point.terms(t(N, N), t(N, 1), t(N, 1), 0.9, 1.0)
     ),
     "relu.two_point.parameters": lambda t: two_point.parameters(t(N, N), t(N, 1), t(N, 1), 0.9, t(B), "paper"),
-    "relu.two_point.times": lambda t: [
-        two_point.times(t(N, N), t(N, 2)),
-        two_point.times(t(B, 300, 300), t(B, 300, 2)),
+    "relu.two_point.thin_matmul": lambda t: [
+        two_point.thin_matmul(t(N, N), t(N, 2)),
+        two_point.thin_matmul(t(B, 300, 300), t(B, 300, 2)),
     ],
     "relu.descent.networks": lambda t: relu_descent.networks(t(N, 1), (B, 2)),
     "relu.hessian.hessian": lambda t: hessian.hessian(t(B, N, N), t(N, 1), t(N, 1), 0.9, t(B)),

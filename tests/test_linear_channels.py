@@ -14,10 +14,10 @@ from lib.model.task import Task
 from lib.theory.linear.channels import (
     cross_talk,
     eigenmodes,
+    hankel_lower_bound,
     integrator,
     minimal_directions,
-    minimal_neurons,
-    residual_floor,
+    minimal_order,
 )
 from lib.theory.linear.descent import descend
 from lib.theory.linear.fitting import best_residual
@@ -83,7 +83,7 @@ def test_turning_the_neurons_turns_the_network(rng):
     e, d = codes(rng, 2, 8)
     Q = torch.linalg.qr(randn(8, 8, rng=rng)).Q
     torch.testing.assert_close(integrator(Q @ e, Q @ d, TASKS[2]).W, Q @ integrator(e, d, TASKS[2]).W @ Q.T)
-    assert minimal_neurons(Q @ e, Q @ d, TASKS[2]) == minimal_neurons(e, d, TASKS[2]) == 4
+    assert minimal_order(Q @ e, Q @ d, TASKS[2]) == minimal_order(e, d, TASKS[2]) == 4
 
 
 def test_a_batch(rng):
@@ -99,7 +99,7 @@ def test_it_exists_from_the_minimal_number_of_neurons(D, rank, extra, seed):
     """With D + rank(S - d'e) neurons or more."""
     rng, rank, task = torch.Generator().manual_seed(seed), min(rank, D), TASKS[D]
     e, d = with_defect(rng, D + rank + extra, task, rank)
-    assert minimal_neurons(e, d, task) == D + rank
+    assert minimal_order(e, d, task) == D + rank
     L = minimal_directions(e, d, task)
     check(integrator(e, d, task, L).W, e, d, task)
     check(integrator(e, d, task).W, e, d, task)
@@ -142,7 +142,7 @@ def test_a_blind_search_agrees(n, exists, rng):
 def test_no_network_undercuts_the_floor(D, n, rng):
     """Neither a search nor thousands of random networks; and the floor is not far below the search."""
     e, d, task = *codes(rng, D, n), TASKS[D]
-    floor = residual_floor(e, d, task)
+    floor = hankel_lower_bound(e, d, task)
     assert floor > 1e-6
     assert floor <= best_residual(e, d, task, starts=6, generator=rng) < 100 * floor
     W = randn(2000, n, n, rng=rng) / n**0.5
@@ -153,16 +153,16 @@ def test_no_network_undercuts_the_floor(D, n, rng):
 def test_the_floor_by_hand():
     """One neuron, s = 2, d'e = 1, gamma = 1/2, orders 1 and 2: [[1, 1], [1, 1/2]] has eigenvalues (3 +- sqrt 17)/4."""
     e = torch.ones(1, 1, dtype=torch.float64)
-    floor = residual_floor(e, e, Task(0.5, 2.0))
+    floor = hankel_lower_bound(e, e, Task(0.5, 2.0))
     assert floor == pytest.approx(((17**0.5 - 3) / 4) ** 2 / 2, rel=1e-12)
 
 
 def test_there_is_no_floor_with_enough_neurons(rng):
     for rank in range(3):
         e, d = with_defect(rng, 2 + rank, TASKS[2], rank)
-        assert residual_floor(e, d, TASKS[2]) == 0
+        assert hankel_lower_bound(e, d, TASKS[2]) == 0
     with pytest.raises(ValueError, match="orders"):
-        residual_floor(e, d, TASKS[2], orders=1)
+        hankel_lower_bound(e, d, TASKS[2], orders=1)
 
 
 def test_a_blind_search_finds_the_special_case(rng):
@@ -223,7 +223,7 @@ def test_eigenmodes_by_hand():
         (lambda e, d: integrator(e, d, TASKS[2], 2 * d), "must have d'L = 1"),
         (lambda e, d: integrator(e[None, :3], d[None, :3], TASKS[2]), "no R belongs"),
         (lambda e, d: minimal_directions(e, d[:, [0, 0]], TASKS[2]), "decoders must be linearly independent"),
-        (lambda e, d: minimal_neurons(e[None], d[None], TASKS[2]), "one network"),
+        (lambda e, d: minimal_order(e[None], d[None], TASKS[2]), "one network"),
         (lambda e, d: cross_talk(e[:, :1], d[:, :1], e[:, :1], d[:, :1]), "two channels, got 1"),
     ],
 )

@@ -5,7 +5,7 @@ import torch
 from equations import randn
 
 from lib.model.task import Task
-from lib.theory.linear.descent import descend, spaced
+from lib.theory.linear.descent import descend, log_spaced_steps
 from lib.theory.linear.loss import averaged_loss
 from lib.theory.linear.moments import moments
 from lib.theory.linear.reduced import invariants, reduce
@@ -101,12 +101,12 @@ def test_vectors_are_broadcast_against_weights(rng):
 
 
 def test_spaced_steps():
-    assert spaced(1) == [0, 1]
-    steps = spaced(10_000, 10)
+    assert log_spaced_steps(1) == [0, 1]
+    steps = log_spaced_steps(10_000, 10)
     assert steps[0] == 0 and steps[-1] == 10_000 and 100 in steps
     assert len([step for step in steps if 100 < step <= 1000]) == 10
     with pytest.raises(ValueError, match="n_steps"):
-        spaced(0)
+        log_spaced_steps(0)
 
 
 def test_moments_from_three_numbers(rng):

@@ -11,7 +11,7 @@ from lib.model.signals import white_noise
 from lib.model.task import Task
 from lib.theory.linear.covariance import autoregressive, covariance, white
 from lib.theory.linear.loss import averaged_loss, gradient
-from lib.theory.linear.moments import images, moments, target_moments
+from lib.theory.linear.moments import krylov_vectors, moments, target_moments
 from lib.training.losses import batch_loss
 
 TASKS = [Task(0.9, 1.3, T=4), Task([0.9, 0.7], [1.0, 2.0], T=5), Task(0.5, 0.2, T=1)]
@@ -34,7 +34,7 @@ def test_moments_of_a_batch(rng):
     each = torch.stack([moments(*one, 4) for one in zip(W, e, d, strict=True)])
     torch.testing.assert_close(moments(W, e, d, 4), each)
     torch.testing.assert_close(moments(W, e[0], d[0], 4)[1], moments(W[1], e[0], d[0], 4))
-    assert images(W, e[0], 3).shape == (3, 3, 5, 2)
+    assert krylov_vectors(W, e[0], 3).shape == (3, 3, 5, 2)
 
 
 def test_target_moments_are_those_of_a_diagonal_integrator():

@@ -116,8 +116,8 @@ FAULTS = {
     ),
     "a term of the proxy loss's gradient is missing": Fault(
         "lib/theory/relu/two_point.py",
-        "times(W.mT, r)) - gamma * r",
-        "times(W.mT, r))",
+        "thin_matmul(W.mT, r)) - gamma * r",
+        "thin_matmul(W.mT, r))",
         "test_relu_two_point.py::test_gradient_is_that_of_autograd",
     ),
     "a neuron that changes sign is still masked as before": Fault(
@@ -442,16 +442,16 @@ FAULTS = {
         "test_linear_sweep.py::test_loss_and_gradient_are_those_of_autograd",
     ),
     "the mirror leaves out the transposition": Fault(
-        "lib/theory/linear/slow.py",
+        "lib/theory/linear/slow_manifold.py",
         "return S @ W.mT @ S",
         "return S @ W @ S",
-        "test_linear_slow.py::test_mirror_keeps_moments_and_is_its_own_inverse",
+        "test_linear_slow_manifold.py::test_mirror_keeps_moments_and_is_its_own_inverse",
     ),
     "the fast direction stays where it is": Fault(
-        "lib/theory/linear/slow.py",
+        "lib/theory/linear/slow_manifold.py",
         "A = bb - ab.square() / aa",
         "A = bb",
-        "test_linear_slow.py::test_stiffness_is_the_curvature_of_the_valley",
+        "test_linear_slow_manifold.py::test_stiffness_is_the_curvature_of_the_valley",
     ),
     "encoders before decoders": Fault(
         "lib/theory/linear/reduced.py",
@@ -466,16 +466,16 @@ FAULTS = {
         "test_checkpoints.py::test_interrupted_anywhere_it_continues_bit_for_bit",
     ),
     "words of W alone, without its transpose": Fault(
-        "lib/theory/linear/words.py",
+        "lib/theory/linear/krylov.py",
         "torch.cat([W @ level, W.mT @ level], dim=-1)",
         "torch.cat([W @ level, W @ level], dim=-1)",
-        "test_linear_words.py::test_basis_is_orthonormal_and_holds_the_words",
+        "test_linear_krylov.py::test_basis_is_orthonormal_and_holds_the_words",
     ),
     "the slope of the descent polynomial lacks a power of k": Fault(
-        "lib/theory/linear/special.py",
+        "lib/theory/linear/special_cases.py",
         "(k**2 * (task.T + 1 - k)",
         "(k * (task.T + 1 - k)",
-        "test_linear_special.py::test_the_slope_is_the_derivative_of_the_polynomial",
+        "test_linear_special_cases.py::test_the_slope_is_the_derivative_of_the_polynomial",
     ),
     "readers without the scales": Fault(
         "lib/theory/linear/channels.py",
@@ -491,8 +491,8 @@ FAULTS = {
     ),
     "W for its transpose, gradient of the averaged loss": Fault(
         "lib/theory/linear/loss.py",
-        "images(W.mT, decoders, task.T)",
-        "images(W, decoders, task.T)",
+        "krylov_vectors(W.mT, decoders, task.T)",
+        "krylov_vectors(W, decoders, task.T)",
         "test_linear_loss.py::test_gradient_is_that_of_autograd",
     ),
     "the Hessian without second derivatives of moments": Fault(

@@ -24,7 +24,7 @@ def rectified_product(c: float) -> float:
     return (math.sqrt(1 - c * c) + c * (math.pi - math.acos(c))) / (2 * math.pi)
 
 
-def even_share(radius: float) -> float:
+def even_fraction(radius: float) -> float:
     r"""Share of the currents' mean square that does not change sign with the integral, (1 + c) / 2.
 
     It is 0 for a linear representation, about $g^2/4$ for small radius, and 1 at `CRITICAL`.

@@ -47,7 +47,7 @@ class CrossTalk(NamedTuple):
     modes: Tensor  # of r'l
 
 
-def minimal_neurons(encoders: Tensor, decoders: Tensor, task: Task) -> int:
+def minimal_order(encoders: Tensor, decoders: Tensor, task: Task) -> int:
     r"""Neurons that an integrator of these D channels needs, $D + \mathrm{rank}(S - d^\dagger e)$ (erratum E15).
 
     The blocks $M_{i+j}$ of an integrator's moments, with $M_0 = d^\dagger e$, form a matrix of this rank, and that of a
@@ -62,7 +62,7 @@ def minimal_neurons(encoders: Tensor, decoders: Tensor, task: Task) -> int:
 
 
 def minimal_directions(encoders: Tensor, decoders: Tensor, task: Task) -> Tensor:
-    r"""A factor L, `n x D`, for which an R exists, with as few neurons as `minimal_neurons` allows.
+    r"""A factor L, `n x D`, for which an R exists, with as few neurons as `minimal_order` allows.
 
     All L with $d^\dagger L = 1$ are $d (d^\dagger d)^{-1} + N X$, N a basis of what no decoder sees. An R exists if
     $e - L\, d^\dagger e$ vanishes only where $S - d^\dagger e$ does; that choice of X is made here.
@@ -166,13 +166,13 @@ def cross_talk(directions: Tensor, readers: Tensor, encoders: Tensor, decoders: 
     return CrossTalk(*((product.abs() * off).amax(dim=(-2, -1)) for product in products))
 
 
-def residual_floor(encoders: Tensor, decoders: Tensor, task: Task, *, orders: int | None = None) -> float:
+def hankel_lower_bound(encoders: Tensor, decoders: Tensor, task: Task, *, orders: int | None = None) -> float:
     r"""What no network with so few neurons can undercut: a bound from below of what `best_residual` looks for.
 
     Blocks $M_{i+j}$, i and j from 0 to p, form a matrix of rank n at most, and that of an integrator is at least the
     root of $\sum_{k>n}\sigma_k^2$ away from all such matrices (Eckart and Young). $M_0$ is the same in both, and any
     other order occurs at most p + 1 times, hence $\sum_q |M_q - S\Gamma^q|^2 \ge \sum_{k>n}\sigma_k^2/(p+1)$. The best
-    p with $2p$ not above the orders is taken. Zero from `minimal_neurons` on.
+    p with $2p$ not above the orders is taken. Zero from `minimal_order` on.
 
     Args:
         encoders: `n x D`.

@@ -14,7 +14,7 @@ from lib.training.loop import TrainingDiverged
 from lib.training.optimisers import OPTIMISERS
 
 
-class Descent(NamedTuple):
+class LinearDescent(NamedTuple):
     """What happened, for a batch of networks."""
 
     W: Tensor  # ... x n x n, at the end
@@ -23,7 +23,7 @@ class Descent(NamedTuple):
     path: Tensor | None  # records x ... x n x n, the weights at these steps, if they were asked for
 
 
-def spaced(n_steps: int, per_decade: int = 50) -> list[int]:
+def log_spaced_steps(n_steps: int, per_decade: int = 50) -> list[int]:
     """Steps from 0 to `n_steps` that are evenly spaced on a logarithmic axis, for `record`."""
     checks.whole("n_steps", n_steps, 1)
     checks.whole("per_decade", per_decade, 1)
@@ -46,7 +46,7 @@ def descend(
     chi: Tensor | None = None,
     normalisation: str = "authors",
     abort_loss: float = 100.0,
-) -> Descent:
+) -> LinearDescent:
     """Train from W on the averaged loss, with its gradient in closed form.
 
     The same function serves the full space and the reduced one of `lib.theory.linear.reduced`, where a step of many
@@ -62,7 +62,7 @@ def descend(
         n_steps: Steps at most.
         optimiser: "sgd" (equation 6) or "adam" (PyTorch's defaults).
         stop_loss: Stop once the loss of every network is at most this.
-        record: Keep the loss every so many steps, or at these steps (see `spaced`); the last step is always kept.
+        record: Keep the loss every so many steps, or at these steps (see `log_spaced_steps`); the last is always kept.
         path: Whether to keep the weights at these steps as well.
         chi: See `averaged_loss`.
         normalisation: "paper" or "authors".
@@ -103,4 +103,4 @@ def descend(
             adam.step()
     shape = (*sweep.batch, *W.shape[-2:])
     kept_weights = torch.stack(weights).view(-1, *shape) if path else None
-    return Descent(sweep.W.reshape(shape), torch.stack(losses), torch.tensor(steps), kept_weights)
+    return LinearDescent(sweep.W.reshape(shape), torch.stack(losses), torch.tensor(steps), kept_weights)

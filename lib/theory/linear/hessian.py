@@ -17,7 +17,7 @@ from torch import Tensor
 from lib import checks
 from lib.model.task import Task
 from lib.theory.linear.loss import contract, moment_errors, rows, weighted_errors
-from lib.theory.linear.moments import check_shapes, images
+from lib.theory.linear.moments import check_shapes, krylov_vectors
 
 
 def hessian(
@@ -43,7 +43,7 @@ def hessian(
     options = {"chi": chi, "normalisation": normalisation}
     first = gauss_newton(W, encoders, decoders, task, **options)
     _, weighted = moment_errors(W, encoders, decoders, task, **options)
-    E, Z = images(W, encoders, task.T), images(W.mT, decoders, task.T)
+    E, Z = krylov_vectors(W, encoders, task.T), krylov_vectors(W.mT, decoders, task.T)
     power = torch.eye(W.shape[-1], dtype=W.dtype, device=W.device)
     for b in range(task.T - 1):
         later = 2 * weighted[..., b + 1 :, :, :]  # G_{b+2} to G_T
@@ -108,7 +108,7 @@ def derivatives(W: Tensor, encoders: Tensor, decoders: Tensor, orders: int) -> T
     """
     check_shapes(W, encoders, decoders)
     checks.whole("orders", orders, 1)
-    return _derivatives(images(W.mT, decoders, orders), images(W, encoders, orders))
+    return _derivatives(krylov_vectors(W.mT, decoders, orders), krylov_vectors(W, encoders, orders))
 
 
 def curvatures(
@@ -128,7 +128,7 @@ def curvatures(
     check_shapes(W, encoders, decoders)
     sides = []
     for vectors, operator in ((decoders, W.mT), (encoders, W)):
-        found = images(operator, vectors, task.T)
+        found = krylov_vectors(operator, vectors, task.T)
         small = torch.linalg.qr(rows(found).mT, mode="r").R  # the same vectors in their own basis
         sides.append(small.unflatten(-1, (task.T, vectors.shape[-1])).movedim(-2, -3))
     J = _derivatives(*sides)
@@ -157,8 +157,8 @@ def _weighted_derivatives(J: Tensor, task: Task, chi: Tensor | None, normalisati
 
 
 def _images_along(W: Tensor, direction: Tensor, vectors: Tensor, orders: int) -> tuple[Tensor, Tensor]:
-    """`images`, and how they change when W does along a direction."""
-    found = images(W, vectors, orders)
+    """`krylov_vectors`, and how they change when W does along a direction."""
+    found = krylov_vectors(W, vectors, orders)
     change = [torch.zeros_like(direction @ vectors)]
     for q in range(1, orders):
         change.append(W @ change[-1] + direction @ found[..., q - 1, :, :])

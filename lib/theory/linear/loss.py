@@ -12,7 +12,7 @@ from torch import Tensor
 from lib import checks
 from lib.model.task import Task
 from lib.theory.linear.covariance import white
-from lib.theory.linear.moments import check_shapes, images, moments, target_moments
+from lib.theory.linear.moments import check_shapes, krylov_vectors, moments, target_moments
 from lib.training.losses import NORMALISATIONS
 
 
@@ -59,8 +59,8 @@ def gradient(
     It costs 2T - 1 products of W with `n x D` and one of `n x TD x n`.
     """
     check_shapes(W, encoders, decoders)
-    E = images(W, encoders, task.T + 1)  # ... T+1 n D, W^j e
-    Z = images(W.mT, decoders, task.T)  # ... T n D, W'^k d
+    E = krylov_vectors(W, encoders, task.T + 1)  # ... T+1 n D, W^j e
+    Z = krylov_vectors(W.mT, decoders, task.T)  # ... T n D, W'^k d
     found = torch.einsum("...na,...qnb->...qab", decoders, E[..., 1:, :, :])
     _, weighted = weigh(found, task, chi=chi, normalisation=normalisation)
     return contract(Z, 2 * weighted).mT @ rows(E[..., :-1, :, :])

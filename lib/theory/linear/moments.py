@@ -28,10 +28,10 @@ def moments(W: Tensor, encoders: Tensor, decoders: Tensor, orders: int) -> Tenso
     """
     check_shapes(W, encoders, decoders)
     checks.whole("orders", orders, 1)
-    return torch.einsum("...na,...qnb->...qab", decoders, images(W, encoders, orders + 1)[..., 1:, :, :])
+    return torch.einsum("...na,...qnb->...qab", decoders, krylov_vectors(W, encoders, orders + 1)[..., 1:, :, :])
 
 
-def images(W: Tensor, vectors: Tensor, orders: int) -> Tensor:
+def krylov_vectors(W: Tensor, vectors: Tensor, orders: int) -> Tensor:
     """Vectors under the powers 0 to `orders` - 1 of W: `... x orders x n x D` from `... x n x n` and `... x n x D`."""
     found = [vectors.expand(*W.shape[:-2], *vectors.shape[-2:]).mT]
     for _ in range(orders - 1):

@@ -12,7 +12,7 @@ from lib.training.loop import TrainingDiverged
 from lib.training.optimisers import OPTIMISERS
 
 
-class Descent(NamedTuple):
+class ReluDescent(NamedTuple):
     """What happened, for a batch of networks."""
 
     W: Tensor  # ... x n x n, at the end
@@ -38,7 +38,7 @@ def descend(
     normalisation: str = "authors",
     abort_loss: float = 100.0,
     scan: bool = False,
-) -> Descent:
+) -> ReluDescent:
     r"""Train from W on the proxy loss, with its gradient in closed form.
 
     A network whose loss is at most `stop_loss` keeps its weights and its loss from then on and costs nothing more.
@@ -75,7 +75,7 @@ def descend(
         adam = torch.optim.Adam([{"params": [V], "lr": r} for V, r in zip(everything, rates, strict=True)])
     V = everything  # the weights of the networks that are running
     options: dict[str, Any] = {"stop_loss": stop_loss, "abort_loss": abort_loss, "scan": scan}
-    diary = Diary(everything[:, 0, 0], n_steps=n_steps, record=record, **options)
+    diary = LossLog(everything[:, 0, 0], n_steps=n_steps, record=record, **options)
     weights = []
     for step in range(n_steps + 1):
         e, d, gamma, s, w, rate = constants
@@ -102,7 +102,7 @@ def descend(
             for group, slope, stay in zip(adam.param_groups, slopes, stays, strict=True):
                 group["params"][0].grad = None if stay else slope
             adam.step()
-    return Descent(
+    return ReluDescent(
         everything.reshape(W.shape),
         diary.losses(batch),
         torch.tensor(diary.steps),
@@ -141,7 +141,7 @@ def networks(value: Tensor, batch: Sequence[int]) -> Tensor:
     return value.expand(*batch, *value.shape[-2:]).reshape(-1, *value.shape[-2:])
 
 
-class Diary:
+class LossLog:
     """Losses of many networks, which of them are still running, and when it is enough.
 
     Args:

@@ -16,7 +16,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
 from lib import checks
-from lib.theory.relu.two_point import Number, parameters, terms_of, times
+from lib.theory.relu.two_point import Number, parameters, terms_of, thin_matmul
 
 SIGNS = (1.0, -1.0)
 
@@ -92,8 +92,8 @@ def _largest(W: Tensor, w: Tensor, e: Tensor, d: Tensor, z: Tensor, H: Tensor, a
         X, Y = torch.from_numpy(vector.reshape(n, size)).to(W).split([C.shape[1], R.shape[1]], dim=1)
         Y = outside(Y)
         moved = z * H * (X @ Ce)
-        dr = X @ Ca + times(W, moved)
-        pulled = H * (d * (d.T @ moved) + times(W.T, dr) + C @ (X.T @ r) + Y @ Rr)
+        dr = X @ Ca + thin_matmul(W, moved)
+        pulled = H * (d * (d.T @ moved) + thin_matmul(W.T, dr) + C @ (X.T @ r) + Y @ Rr)
         along = (pulled * z).sum(1, keepdim=True) @ Ce.T + dr @ Ca.T + r @ (C.T @ moved).T
         return (2 * w * torch.cat([along, outside(moved) @ Rr.T], dim=1)).flatten().double().cpu().numpy()
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lib.theory.relu.descent import Diary, networks
+from lib.theory.relu.descent import LossLog, networks
 from lib.theory.relu.two_point import Number, parameters, signed
 
 SETS = 4  # coordinates that belong to sets: d+, e+, d-, e-
@@ -90,7 +90,7 @@ def descend_from_null(
     sets = _Sets(networks(encoder, batch), networks(decoder, batch))
     if start is not None:
         sets.resume(*(networks(value, batch) for value in start))
-    diary = Diary(w[:, 0, 0], n_steps=n_steps, record=record, stop_loss=stop_loss, abort_loss=abort_loss, scan=scan)
+    diary = LossLog(w[:, 0, 0], n_steps=n_steps, record=record, stop_loss=stop_loss, abort_loss=abort_loss, scan=scan)
     trained: list[tuple[Tensor, Tensor]] = [(w, w)] * len(w)
     for step in range(n_steps + 1):
         u = sets.omega @ sets.inner_codes[..., 1:]  # networks x k x 1

@@ -99,18 +99,18 @@ def parameters(
 
 def terms_of(W: Tensor, encoder: Tensor, decoder: Tensor, gamma: Tensor, s: Tensor, w: Tensor) -> Terms:
     """`terms` from what `parameters` returns, without checks."""
-    u = times(W, encoder)  # ... x n x 1
+    u = thin_matmul(W, encoder)  # ... x n x 1
     both = signed(u)  # ... x n x 2
     h = both.clamp_min(0)
     output_errors = decoder.mT @ h - signed(s * gamma)
-    current_errors = times(W, h) - gamma * both
+    current_errors = thin_matmul(W, h) - gamma * both
     return Terms(u, h, (both.sign() + 1) / 2, output_errors, current_errors, w)
 
 
 def factors(W: Tensor, encoder: Tensor, decoder: Tensor, gamma: Tensor, at: Terms) -> tuple[Tensor, Tensor]:
     """Two `... x n x 3`, of which the gradient is the product: left @ right.mT."""
     r = at.current_errors
-    through = at.slopes * (decoder * at.output_errors + times(W.mT, r)) - gamma * r  # ... x n x 2
+    through = at.slopes * (decoder * at.output_errors + thin_matmul(W.mT, r)) - gamma * r  # ... x n x 2
     left = torch.cat([r, through[..., :1] - through[..., 1:]], dim=-1)
     return 2 * at.weight * left, torch.cat([at.states, encoder.expand(at.image.shape)], dim=-1)
 
@@ -120,6 +120,6 @@ def signed(values: Tensor) -> Tensor:
     return torch.cat([values, -values], dim=-1)
 
 
-def times(W: Tensor, vectors: Tensor) -> Tensor:
+def thin_matmul(W: Tensor, vectors: Tensor) -> Tensor:
     """W @ vectors for one or two columns, as rows on the left: BLAS is several times slower the other way round."""
     return (vectors.mT.contiguous() @ W.mT).mT

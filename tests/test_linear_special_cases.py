@@ -1,4 +1,4 @@
-"""lib.theory.linear.special: closed forms of appendix C against gradient descent in the full space."""
+"""lib.theory.linear.special_cases: closed forms of appendix C against gradient descent in the full space."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from lib.model.task import Task
 from lib.theory.linear.descent import descend
 from lib.theory.linear.loss import gradient
 from lib.theory.linear.moments import moments
-from lib.theory.linear.special import (
+from lib.theory.linear.special_cases import (
     descent_polynomial,
     real_roots,
     realised,

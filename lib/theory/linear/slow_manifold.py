@@ -50,7 +50,7 @@ def coordinates(W: Tensor, encoders: Tensor, decoders: Tensor, decay: float) -> 
     return Coordinates(inner[..., 0, 0], inner[..., 1, 0], inner[..., 0, 1], inner[..., 1, 1])
 
 
-def mirrored(W: Tensor, encoders: Tensor, decoders: Tensor) -> Tensor:
+def reflected(W: Tensor, encoders: Tensor, decoders: Tensor) -> Tensor:
     r"""$S W^\dagger S$ with the reflection S that exchanges $\hat d$ and $\hat e$; it has the moments of W.
 
     Proof: $d^\dagger (S W^\dagger S)^q e = d^\dagger S (W^q)^\dagger S e = |d||e|\, \hat e^\dagger (W^q)^\dagger \hat d

@@ -1,4 +1,4 @@
-"""lib.theory.linear.words: training in the small space against training in the full one."""
+"""lib.theory.linear.krylov: training in the small space against training in the full one."""
 
 import pytest
 import torch
@@ -6,9 +6,9 @@ from equations import randn
 
 from lib.model.task import Task
 from lib.theory.linear.descent import descend
+from lib.theory.linear.krylov import words
 from lib.theory.linear.moments import moments
 from lib.theory.linear.reduced import reduce
-from lib.theory.linear.words import words
 
 TASKS = {1: Task(0.9, 0.7, T=3), 2: Task([0.9, 0.6], [1.0, 0.5], T=4)}
 OPTIONS = {"lr": 0.2, "n_steps": 60, "record": 60}

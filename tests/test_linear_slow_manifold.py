@@ -1,4 +1,4 @@
-"""lib.theory.linear.slow and flow: the symmetry, the planes, and the law of the slow descent."""
+"""lib.theory.linear.slow_manifold and flow: the symmetry, the planes, and the law of the slow descent."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from lib.theory.linear.loss import averaged_loss
 from lib.theory.linear.manifolds import Manifolds
 from lib.theory.linear.moments import for_scipy, moments
 from lib.theory.linear.reduced import reduce
-from lib.theory.linear.slow import Coordinates, coordinates, mirrored, stiffness
+from lib.theory.linear.slow_manifold import Coordinates, coordinates, reflected, stiffness
 
 GAMMA = 0.9
 
@@ -33,21 +33,21 @@ def scale(pair):
 def test_mirror_keeps_moments_and_is_its_own_inverse(pair, rng):
     e, d = pair
     W = randn(5, 2, 2, rng=rng)
-    M = mirrored(W, e, d)
+    M = reflected(W, e, d)
     torch.testing.assert_close(moments(M, e, d, 6), moments(W, e, d, 6))
-    torch.testing.assert_close(mirrored(M, e, d), W)
+    torch.testing.assert_close(reflected(M, e, d), W)
     assert (M - W).abs().min() > 1e-6
 
 
 def test_mirror_in_many_dimensions(rng):
     W, e, d = randn(7, 7, rng=rng), randn(7, 1, rng=rng), randn(7, 1, rng=rng)
-    torch.testing.assert_close(moments(mirrored(W, e, d), e, d, 4), moments(W, e, d, 4))
+    torch.testing.assert_close(moments(reflected(W, e, d), e, d, 4), moments(W, e, d, 4))
 
 
 def test_mirror_exchanges_x_and_y(pair, rng):
     e, d = pair
     W = randn(2, 2, rng=rng)
-    here, there = coordinates(W, e, d, GAMMA), coordinates(mirrored(W, e, d), e, d, GAMMA)
+    here, there = coordinates(W, e, d, GAMMA), coordinates(reflected(W, e, d), e, d, GAMMA)
     for a, b in ((here.z, there.z), (here.x, there.y), (here.y, there.x), (here.c, there.c)):
         torch.testing.assert_close(a, b)
 
@@ -158,7 +158,7 @@ def test_refuses(pair):
     with pytest.raises(ValueError, match="parallel"):
         coordinates(W, e, 2 * e, GAMMA)
     with pytest.raises(ValueError, match="one channel"):
-        mirrored(W, torch.cat([e, d], dim=1), torch.cat([d, e], dim=1))
+        reflected(W, torch.cat([e, d], dim=1), torch.cat([d, e], dim=1))
     with pytest.raises(ValueError, match="T must be"):
         stiffness(torch.zeros(()), e, d, Task(GAMMA, 0.5, T=1))
     for times in ([], [2.0, 1.0], [-1.0]):
