@@ -25,9 +25,8 @@ from lib.model.activations import ReLU, Sigmoid
 from lib.model.network import Integrator
 from lib.model.task import Task
 from lib.training.loop import Training, train
-from lib.training.losses import BatchLoss
+from lib.training.losses import BatchLoss, ProxyLoss
 from lib.training.optimisers import OPTIMISERS
-from lib.training.proxies import SampledProxy
 from lib.training.samplers import MonteCarlo, UniformPoints
 
 DECAYS = {"relu": (0.995, 0.993, 0.992), "sigmoid": (0.8, 0.75, 0.75), "gentle": (0.8, 0.77, 0.75)}
@@ -171,7 +170,7 @@ def sampler(case: Case) -> Callable[[], Tensor]:
 
 def objective(case: Case) -> Callable[[Integrator, Tensor], Tensor]:
     """Ours."""
-    return SampledProxy(case.task, z_max=Z_MAX) if case.loss == "proxy" else BatchLoss(case.task)
+    return ProxyLoss(case.task, z_max=Z_MAX) if case.loss == "proxy" else BatchLoss(case.task)
 
 
 def start(case: Case, n: int, dtype: torch.dtype = torch.float32) -> Integrator:

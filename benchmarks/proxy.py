@@ -11,7 +11,7 @@ from lib.model.network import Integrator
 from lib.model.task import Task
 from lib.theory.relu.descent import descend
 from lib.theory.relu.null_start import descend_from_null
-from lib.training.losses import TwoPointProxy
+from lib.training.losses import ProxyLoss
 
 SCALES = {0.05: 4e-4, 0.1: 1e-3, 0.3: 1e-2, 0.6: 3e-2, 1.0: 0.1, 2.0: 0.1, 4.0: 0.1, 10.0: 0.1, 20.0: 0.1}  # s: lr
 DECAY, LR, STEPS = 0.995, 1e-3, 10
@@ -23,7 +23,7 @@ def run(options: Options) -> Report:
     e, d = random_codes(n, generator=torch.Generator().manual_seed(0))
     start = torch.outer(d[:, 0], e[:, 0])
     W, network = start.clone(), Integrator(start, e, d)
-    loss, points = TwoPointProxy(Task(DECAY)), torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
+    loss, points = ProxyLoss.two_point(Task(DECAY)), torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
     optimiser = torch.optim.SGD([network.W], lr=LR)
 
     def closed() -> None:

@@ -2,7 +2,7 @@ r"""A training step beside the matrix products of batch x n x n, in number and i
 
 With one channel and ReLU the gradient written out needs $3 (T - 2)$ of them: one forward, one back and one for the
 gradient for each time step after the second; the first two need matrix-vector products only. With more channels it is
-$3 (T - 1)$. With one channel and a large batch `lib.fast.cones` replaces the first three by many small ones.
+$3 (T - 1)$. With one channel and a large batch `lib.fast.sectors` replaces the first three by many small ones.
 
 So there are two numbers. `done` counts the operations of all products that are really done, small ones too, in units of
 `2 batch n^2`; their share says how near the step is to the rate of large products. The other share, that of the

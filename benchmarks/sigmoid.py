@@ -21,7 +21,7 @@ from lib.model.network import Integrator
 from lib.model.signals import bursts
 from lib.model.task import Task
 from lib.training.loop import Training, train
-from lib.training.proxies import SampledProxy
+from lib.training.losses import ProxyLoss
 from lib.training.samplers import UniformPoints, points
 
 LR = 5e-4
@@ -34,14 +34,14 @@ class Learner:
     Args:
         network: Copied.
         draw: Points of each step.
-        skeleton: Whether few points may stand for all.
+        fast: Whether few points may stand for all.
         fused: Whether Adam makes one pass over memory, as in `lib.training.loop`.
     """
 
-    def __init__(self, network: Integrator, draw: UniformPoints, *, skeleton: bool, fused: bool):
+    def __init__(self, network: Integrator, draw: UniformPoints, *, fast: bool, fused: bool):
         self.network = copy.deepcopy(network)
         self.draw = draw
-        self.loss = SampledProxy(GOAL, skeleton=skeleton)
+        self.loss = ProxyLoss(GOAL, fast=fast)
         weights = [p for p in self.network.parameters() if p.requires_grad]
         self.optimiser = torch.optim.Adam(weights, lr=LR, fused=fused)
 
@@ -59,9 +59,9 @@ class Learner:
 def agreement(network: Integrator, z: Tensor) -> float:
     """Largest relative difference of the two gradients in float64; Disagreement beyond 1e-7."""
     found = []
-    for skeleton in (True, False):
+    for fast in (True, False):
         double = copy.deepcopy(network).double()
-        SampledProxy(GOAL, skeleton=skeleton)(double, z.double()).backward()
+        ProxyLoss(GOAL, fast=fast)(double, z.double()).backward()
         found.append([p.grad for p in double.parameters() if p.grad is not None])
     worst = max(((a - b).norm() / b.norm()).item() for a, b in zip(*found, strict=True))
     if not worst < 1e-7:
@@ -97,10 +97,10 @@ def run(options: Options) -> Report:
         dtype=torch.float32,
     )
     warm = copy.deepcopy(start)
-    train(warm, draw("strata"), SampledProxy(GOAL), Training(limit // 4, LR, "adam"))
+    train(warm, draw("strata"), ProxyLoss(GOAL), Training(limit // 4, LR, "adam"))
     worst = agreement(warm, draw("monte-carlo")())
-    ours = Learner(warm, draw("monte-carlo"), skeleton=True, fused=True)
-    plain = Learner(warm, draw("monte-carlo"), skeleton=False, fused=False)
+    ours = Learner(warm, draw("monte-carlo"), fast=True, fused=True)
+    plain = Learner(warm, draw("monte-carlo"), fast=False, fused=False)
     gradients = interleaved({"ours": ours.gradient, "plain": plain.gradient}, rounds)
     steps = interleaved({"ours": ours.step, "plain": plain.step}, rounds)
     rows = [
@@ -112,9 +112,7 @@ def run(options: Options) -> Report:
         rows,
     )
     taken = {
-        name: steps_to(
-            Learner(start, draw(name), skeleton=True, fused=True), error, goal=0.05, every=every, limit=limit
-        )
+        name: steps_to(Learner(start, draw(name), fast=True, fused=True), error, goal=0.05, every=every, limit=limit)
         for name in ("strata", "monte-carlo")
     }
     authors = taken["monte-carlo"] * steps.seconds("plain")
@@ -126,8 +124,9 @@ def run(options: Options) -> Report:
         ("contender", "steps", "steps x seconds per step, s", "times faster"),
         [(*row, authors / row[-1] if row[-1] else float("nan")) for row in times],
     )
-    assert ours.loss.skeleton is not None
-    note = f"{len(ours.loss.skeleton.z)} points stand for {batch}; gradients in float64 differ by {worst:.0e} at most."
+    assert ours.loss.interpolation is not None
+    few = len(ours.loss.interpolation.z)
+    note = f"{few} points stand for {batch}; gradients in float64 differ by {worst:.0e} at most."
     best = max(ratio for *_, ratio in time_table.rows[:-1])  # type: ignore[type-var]
     wish = Wish("time to 5 %, times faster than the authors' algorithm", 8.0, float(best), " x")
     return Report("sigmoid", [step_table, time_table], [wish], [note])

@@ -12,8 +12,7 @@ from lib.model.network import Integrator
 from lib.model.signals import white_noise
 from lib.model.task import Task
 from lib.training.loop import Training, train
-from lib.training.losses import TwoPointProxy
-from lib.training.proxies import SampledProxy
+from lib.training.losses import ProxyLoss
 from lib.training.samplers import points
 
 DECAYS = [0.8, 0.77, 0.75, 0.76, 0.79]
@@ -42,7 +41,7 @@ def test_it_is_equation_34_written_out(D, name, normalisation, rng):
     task = Task(DECAYS[:D], [1.0, 2.0, 0.5, 3.0, 1.5][:D])
     z = 3 * torch.rand(7, D, generator=rng, dtype=torch.float64) - 1.5
     weights = (3.2**D, 3.2**D) if normalisation == "paper" else (1, 1 / 12)
-    loss = SampledProxy(task, normalisation, z_max=1.6)
+    loss = ProxyLoss(task, normalisation, z_max=1.6)
     expected = by_hand(network, z, task, PAIRS[name][1], weights)
     terms = loss.terms(network, z)
     torch.testing.assert_close(terms.outputs, expected[0])
@@ -62,7 +61,7 @@ def test_gradient_of_thresholds(rng):
         activation=Sigmoid(5.0, 0.1),
         trained=("W", "decoders", "thresholds"),
     )
-    loss, z = SampledProxy(Task([0.8, 0.75])), randn(6, 2, rng=rng)
+    loss, z = ProxyLoss(Task([0.8, 0.75])), randn(6, 2, rng=rng)
     (gradient,) = torch.autograd.grad(loss(network, z), network.activation.thresholds)
     values = network.activation.thresholds.detach()
     for i in (0, 4):
@@ -76,10 +75,10 @@ def test_gradient_of_thresholds(rng):
 def test_one_rectified_channel_is_the_two_points_times_a_mean_square(rng):
     """For a homogeneous activation z only stretches: the mean over z is that of z^2 on each half line."""
     network, task, z = random_network(10, 1, "relu", rng), Task(0.9, 2.0), randn(50, 1, rng=rng)
-    two = TwoPointProxy(task, "paper")
+    two = ProxyLoss.two_point(task, "paper")
     ends = [two(network, torch.tensor([[sign], [0.0]], dtype=torch.float64)) for sign in (1.0, -1.0)]
     squares = [(z.clamp_min(0) ** 2).mean(), (z.clamp_max(0) ** 2).mean()]
-    found = SampledProxy(task, "paper", z_max=5.0)(network, z) / 10
+    found = ProxyLoss(task, "paper", z_max=5.0)(network, z) / 10
     torch.testing.assert_close(found, squares[0] * ends[0] + squares[1] * ends[1])
 
 
@@ -87,7 +86,7 @@ def test_one_rectified_channel_is_the_two_points_times_a_mean_square(rng):
 def test_the_mean_over_many_draws_is_the_integral(sampler, rng):
     """Against Gauss-Legendre quadrature over the box, for a smooth activation."""
     network, task = random_network(6, 2, "sigmoid", rng), Task([0.8, 0.75])
-    loss = SampledProxy(task, "paper", z_max=2.0)
+    loss = ProxyLoss(task, "paper", z_max=2.0)
     x, w = np.polynomial.legendre.leggauss(60)
     grid = 2 * torch.tensor(list(itertools.product(x, x)))
     weights = 4 * torch.tensor(list(itertools.product(w, w))).prod(dim=1)
@@ -107,9 +106,9 @@ def test_the_mean_over_many_draws_is_the_integral(sampler, rng):
 def test_channels_that_do_not_fit(rng):
     network = random_network(5, 2, "relu", rng)
     with pytest.raises(ValueError, match="z must have shape P x 2"):
-        SampledProxy(Task([0.5, 0.6])).terms(network, torch.zeros(4, 3, dtype=torch.float64))
+        ProxyLoss(Task([0.5, 0.6])).terms(network, torch.zeros(4, 3, dtype=torch.float64))
     with pytest.raises(ValueError, match="task must have the network's 2 channels, got 1"):
-        SampledProxy(Task([0.5])).terms(network, torch.zeros(4, 2, dtype=torch.float64))
+        ProxyLoss(Task([0.5])).terms(network, torch.zeros(4, 2, dtype=torch.float64))
 
 
 @KINDS
@@ -118,7 +117,7 @@ def test_a_network_trained_on_points_integrates_sequences(sampler):
     task = Task([0.8, 0.75])
     network = Integrator.random(60, 2, generator=generator, dtype=torch.float64)
     draw = points(sampler, 64, 2, generator=generator, dtype=torch.float64)
-    history = train(network, draw, SampledProxy(task), Training(600, 3e-3, "adam"))
+    history = train(network, draw, ProxyLoss(task), Training(600, 3e-3, "adam"))
     assert history.losses[-1] < 1e-2 < history.losses[0]
     x = white_noise(8, 50, 2, generator=generator)  # no sequence was seen
     y = task.targets(x)

@@ -17,7 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lib import checks
+from lib import checks, fast
 from lib.analysis import conditions as images
 from lib.analysis import identification as answers
 from lib.analysis import perturbations as robustness
@@ -25,7 +25,6 @@ from lib.analysis import representation as analysis
 from lib.analysis import selectivity
 from lib.analysis import subspaces as coordinates
 from lib.analysis import tuning as saturation
-from lib.fast import bptt as unrolled
 from lib.model import activations, signals, torch_rnn
 from lib.model import ideal_population as sheets
 from lib.model import network as networks
@@ -49,7 +48,7 @@ from lib.theory.linear import (
 from lib.theory.linear import hessian as linear_hessian
 from lib.theory.relu import descent as relu_descent
 from lib.theory.relu import hessian, printed, rank_one, two_point
-from lib.training import dale, losses, losses_together, proxies, recipes, samplers
+from lib.training import dale, losses, losses_together, recipes, samplers
 from lib.training import loop as training
 from lib.training import readout as heads
 
@@ -263,8 +262,8 @@ CASES: dict[str, Callable[[Things], Any]] = {
     ],
     "networks.Integrator.run": lambda t: t.task_results(lambda f, D: f.run(t(B, T, D))),
     "networks.Integrator.states": lambda t: t.task_results(lambda f, D: f.states(t(B, T, N))),
-    "unrolled.Workspace.get": lambda t: unrolled.Workspace().get("a", (B, N), t(2)),
-    "unrolled.unroll": lambda t: t.task_results(lambda f, D: unrolled.unroll(f, t(B, T, D), unrolled.Workspace())),
+    "fast.Buffers.take": lambda t: fast.Buffers().take(t(2), a=(B, N))["a"],
+    "fast.outputs": lambda t: t.task_results(lambda f, D: fast.outputs(f, t(B, T, D))),
     "losses.batch_loss": lambda t: [
         losses.batch_loss(t(B, T, 2), t(B, T, 2), weights) for weights in (None, losses.channel_weights(TASK[2]))
     ],
@@ -377,15 +376,13 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "relu.images.images": lambda t: images.images(t(N, N), t(N, 1), 0.9, t(B)),
     "relu.images.lines": lambda t: images.lines(images.Images(t(B, N, 1), t(B, N, 1), t(B, N, 1)), t(B)),
     "losses.proxy_loss": lambda t: t.task_results(lambda f, D: losses.proxy_loss(f, t(B, D), TASK[D])),
-    "losses.TwoPointProxy.__call__": lambda t: losses.TwoPointProxy(TASK[1])(t.networks["relu", 1], t(2, 1)),
+    "losses.ProxyLoss.two_point": lambda t: losses.ProxyLoss.two_point(TASK[1])(t.networks["relu", 1], t(2, 1)),
     "samplers.points": lambda t: samplers.points("strata", B, **t.draws())(),
     "samplers.UniformPoints.__call__": lambda t: samplers.UniformPoints(B, **t.draws())(),
-    "proxies.SampledProxy.__call__": lambda t: t.task_results(
-        lambda f, D: proxies.SampledProxy(TASK[D], skeleton=False)(f, t(B, D))
+    "losses.ProxyLoss.__call__": lambda t: t.task_results(
+        lambda f, D: losses.ProxyLoss(TASK[D], fast=False)(f, t(B, D))
     ),
-    "proxies.SampledProxy.terms": lambda t: t.task_results(
-        lambda f, D: list(proxies.SampledProxy(TASK[D]).terms(f, t(B, D)))
-    ),
+    "losses.ProxyLoss.terms": lambda t: t.task_results(lambda f, D: list(losses.ProxyLoss(TASK[D]).terms(f, t(B, D)))),
     "saturation.residuals": lambda t: list(saturation.residuals(t.networks["sigmoid", 1], TASK[1], t(B))),
     "saturation.examples": lambda t: list(saturation.example_neurons(t.networks["sigmoid", 1], TASK[1], 4.0)),
     "saturation.largest_output": lambda t: saturation.largest_output(t.networks["sigmoid", 2]),

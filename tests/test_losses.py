@@ -9,7 +9,7 @@ from lib.model.activations import Sigmoid
 from lib.model.network import Integrator
 from lib.model.signals import white_noise
 from lib.model.task import Task
-from lib.training.losses import BatchLoss, TwoPointProxy, batch_loss, channel_weights, proxy_loss
+from lib.training.losses import BatchLoss, ProxyLoss, batch_loss, channel_weights, proxy_loss
 
 TASK = Task([0.9, 0.5], [2.0, 0.7], T=4)
 
@@ -50,13 +50,26 @@ def test_the_ratio_of_the_normalisations_in_each_channel(c, rng):
     torch.testing.assert_close(paper, batch_loss(outputs, torch.zeros_like(outputs)))
 
 
+def test_batch_losses_of_several_networks(rng):
+    outputs, targets = randn(3, 5, 4, 2, rng=rng), randn(5, 4, 2, rng=rng)
+    each = torch.stack([batch_loss(y, targets, [1.0, 0.3]) for y in outputs])
+    torch.testing.assert_close(batch_loss(outputs, targets, [1.0, 0.3]), each)
+
+
 def test_batch_loss_gradient(rng):
     outputs, targets = randn(3, 4, 2, rng=rng).requires_grad_(), randn(3, 4, 2, rng=rng)
     assert torch.autograd.gradcheck(lambda y: batch_loss(y, targets, [1.0, 0.3]), outputs)
 
 
 @pytest.mark.parametrize(
-    "shapes", [((5, 4, 2), (5, 4, 1)), ((5, 4, 2), (5, 1, 2)), ((5, 4), (5, 4)), ((4, 5, 2), (5, 4, 2))]
+    "shapes",
+    [
+        ((5, 4, 2), (5, 4, 1)),
+        ((5, 4, 2), (5, 1, 2)),
+        ((5, 4), (5, 4)),
+        ((5, 4, 2), (3, 5, 4, 2)),
+        ((4, 5, 2), (5, 4, 2)),
+    ],
 )
 def test_shapes_that_would_broadcast_are_refused(shapes):
     with pytest.raises(ValueError, match="outputs and targets must both be B x T x D, got"):
@@ -70,7 +83,7 @@ def test_unknown_normalisations_are_refused():
     with pytest.raises(ValueError, match=message):
         BatchLoss(TASK, "mean")
     with pytest.raises(ValueError, match=message):
-        TwoPointProxy(Task(0.9), "mean")
+        ProxyLoss(Task(0.9), "mean")
 
 
 @pytest.mark.parametrize("name", ["relu", "linear", "sigmoid", "tanh"])
@@ -147,8 +160,8 @@ def test_the_two_point_proxy_and_its_normalisation(rng):
     plus, minus = (W @ e).clamp_min(0), (-W @ e).clamp_min(0)
     terms = [d @ plus - 1.8, d @ minus + 1.8, W @ plus - 0.9 * W @ e, W @ minus + 0.9 * W @ e]
     expected = sum(term.square().sum() for term in terms)
-    assert TwoPointProxy(task, "paper")(network, z).item() == pytest.approx(expected.item(), rel=1e-12)
-    assert TwoPointProxy(task)(network, z).item() == pytest.approx(expected.item() / 4, rel=1e-12)
+    assert ProxyLoss.two_point(task, "paper")(network, z).item() == pytest.approx(expected.item(), rel=1e-12)
+    assert ProxyLoss.two_point(task)(network, z).item() == pytest.approx(expected.item() / 4, rel=1e-12)
 
 
 def test_the_proxy_loss_has_the_gradient_of_autograd_and_leaves_the_null_start(rng):
@@ -160,7 +173,7 @@ def test_the_proxy_loss_has_the_gradient_of_autograd_and_leaves_the_null_start(r
 
     assert torch.autograd.gradcheck(loss, network.W.detach().clone().requires_grad_())
     null = Integrator.random(6, 1, generator=rng)
-    assert torch.autograd.grad(TwoPointProxy(task)(null, z), null.W)[0].norm() > 0.1
+    assert torch.autograd.grad(ProxyLoss.two_point(task)(null, z), null.W)[0].norm() > 0.1
 
 
 class Proxy(torch.nn.Module):
@@ -181,7 +194,7 @@ def test_the_proxy_loss_refuses(rng):
     with pytest.raises(ValueError, match="task must have the network's 2 channels, got 1"):
         proxy_loss(network, z.expand(2, 2), Task(0.9))
     with pytest.raises(ValueError, match="for one channel, got 2"):
-        TwoPointProxy(Task([0.9, 0.8]))
+        ProxyLoss.two_point(Task([0.9, 0.8]))
     sigmoid = Integrator.random(8, 1, generator=rng, activation=Sigmoid())
     with pytest.raises(ValueError, match="needs a homogeneous activation"):
-        TwoPointProxy(Task(0.9))(sigmoid, z)
+        ProxyLoss.two_point(Task(0.9))(sigmoid, z)

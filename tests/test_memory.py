@@ -8,7 +8,7 @@ from equations import randn, random_network
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from lib.fast.bptt import Workspace, unroll
+from lib import fast
 
 
 class Alive(TorchDispatchMode):
@@ -71,11 +71,11 @@ def test_a_simulation_holds_currents_twice_and_little_else(rng):
 
 def test_training_keeps_its_buffers_from_step_to_step(rng):
     n, batch, T = 200, 40, 10
-    network, space = random_network(n, 2, "relu", rng, trained=("W",)), Workspace()
+    network, kept = random_network(n, 2, "relu", rng, trained=("W",)), fast.Kept()
     x = randn(batch, T, 2, rng=rng)
     with Alive() as alive:
         for _ in range(3):
             network.W.grad = None
-            unroll(network, x, space).square().sum().backward()
+            fast.outputs(network, x, kept).square().sum().backward()
     buffers = 8 * (2 * T * batch * n + batch * n)  # currents, states, and one step on the way back
     assert buffers <= alive.peak <= buffers + 8 * 5 * n**2

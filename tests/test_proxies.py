@@ -10,8 +10,7 @@ from lib.model.activations import ReLU, Sigmoid
 from lib.model.network import Integrator
 from lib.model.task import Task
 from lib.training.loop import Training, train
-from lib.training.losses import proxy_loss
-from lib.training.proxies import SampledProxy
+from lib.training.losses import ProxyLoss, proxy_loss
 from lib.training.recipes import train_integrator
 from lib.training.samplers import points
 
@@ -45,44 +44,22 @@ def test_normalisations(D, rng):
         decayed = torch.tensor(task.decays, dtype=torch.float64) * point
         output += (Z.T @ h - torch.tensor(task.scales, dtype=torch.float64) * decayed).square().sum().item() / 11
         current += (W @ h - W @ E @ decayed).square().sum().item() / 11
-    for skeleton in (True, False):
-        authors = SampledProxy(task, "authors", z_max=2.0, skeleton=skeleton)(net, z).item()
-        paper = SampledProxy(task, "paper", z_max=2.0, skeleton=skeleton)(net, z).item()
+    for fast in (True, False):
+        authors = ProxyLoss(task, "authors", z_max=2.0, fast=fast)(net, z).item()
+        paper = ProxyLoss(task, "paper", z_max=2.0, fast=fast)(net, z).item()
         assert authors == pytest.approx(output + current / n, rel=1e-9)
         assert paper == pytest.approx(4**D * (output + current), rel=1e-9)
     assert proxy_loss(net, z, task).item() == pytest.approx(11 * (output + current), rel=1e-12)
 
 
-@pytest.mark.parametrize("shape", [(50.0, 0.1), (5.0, 0.0), (50.0, 0.0)])
-@pytest.mark.parametrize("normalisation", ["paper", "authors"])
-def test_few_points_give_the_gradient_of_all(shape, normalisation, rng):
-    net = network(rng, activation=Sigmoid(*shape))
-    z = points("monte-carlo", 500, generator=rng, dtype=torch.float64)()
-    ours, plain = (
-        gradients(SampledProxy(TASK, normalisation, skeleton=skeleton), net, z) for skeleton in (True, False)
-    )
-    assert len(ours) == len(plain) == 4
-    for a, b in zip(ours, plain, strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-8 * b.abs().max().item())
-
-
-@pytest.mark.parametrize("trained", [("W",), ("decoders",), ("encoders",), ("W", "decoders")])
-def test_only_what_is_trained_gets_a_gradient(trained, rng):
-    net = network(rng, trained=trained)
-    SampledProxy(TASK)(net, points("sobol", 64, generator=rng, dtype=torch.float64)()).backward()
-    assert [name for name in EVERYTHING if getattr(net, name).grad is not None] == [
-        name for name in EVERYTHING if name in trained
-    ]
-
-
 def test_the_same_training_from_the_null_start():
     """Adam amplifies rounding; the losses still agree over hundreds of steps, in which We grows from zero."""
     losses = []
-    for skeleton in (True, False):
+    for fast in (True, False):
         generator = torch.Generator().manual_seed(1)
         net = Integrator.random(60, generator=generator, activation=Sigmoid(), trained=("W", "decoders"))
         draw = points("monte-carlo", 256, generator=generator, dtype=torch.float64)
-        proxy = SampledProxy(Task(0.8), skeleton=skeleton)
+        proxy = ProxyLoss(Task(0.8), fast=fast)
         losses.append(train(net, draw, proxy, Training(250, 2e-3, "adam")).losses)
     assert losses[0][-1] < 2e-2 * losses[0][0]
     torch.testing.assert_close(losses[0], losses[1], rtol=1e-5, atol=0)
@@ -91,59 +68,49 @@ def test_the_same_training_from_the_null_start():
 def test_in_float32_the_error_is_one_of_rounding(rng):
     net = network(rng, n=100, dtype=torch.float32)
     z = points("monte-carlo", 1000, generator=rng, dtype=torch.float32)()
-    exact = gradients(SampledProxy(TASK, skeleton=False), net.double(), z.double())
-    ours = gradients(SampledProxy(TASK), net.float(), z)
+    exact = gradients(ProxyLoss(TASK, fast=False), net.double(), z.double())
+    ours = gradients(ProxyLoss(TASK), net.float(), z)
     for a, b in zip(ours, exact, strict=True):
         assert (a - b).norm() < 2e-5 * b.norm()
 
 
-def test_a_skeleton_serves_until_the_currents_have_outgrown_it(rng):
-    net, loss = network(rng), SampledProxy(TASK)
+def test_an_interpolation_serves_until_the_currents_have_outgrown_it(rng):
+    net, loss = network(rng), ProxyLoss(TASK)
     z = points("strata", 64, generator=rng, dtype=torch.float64)()
     loss(net, z)
-    first = loss.skeleton
+    first = loss.interpolation
     with torch.no_grad():
         net.W *= 1.3
     loss(net, z)
-    assert first is not None and loss.skeleton is first
+    assert first is not None and loss.interpolation is first
     with torch.no_grad():
         net.W *= 1.3
     loss(net, z)
-    assert loss.skeleton is not first
-
-
-def test_the_plain_formula_where_there_is_no_skeleton(rng):
-    z = points("strata", 16, generator=rng, dtype=torch.float64)()
-    per_neuron = Sigmoid(5.0, torch.linspace(0, 0.2, 20))
-    for net in (
-        network(rng, activation=ReLU()),
-        network(rng, activation=per_neuron),
-        network(rng, activation=torch.tanh),
-    ):
-        loss = SampledProxy(TASK)
-        assert loss(net, z).item() == pytest.approx(SampledProxy(TASK, skeleton=False)(net, z).item(), rel=1e-14)
-        assert loss.skeleton is None
-    net = network(rng, activation=Sigmoid(5.0), trained=("thresholds",))
-    SampledProxy(TASK)(net, z).backward()
-    assert net.activation.thresholds.grad.shape == (20,)
-
-
-def test_backward_gives_its_gradient_away(rng):
-    value = SampledProxy(TASK)(network(rng), points("grid", 16, generator=rng, dtype=torch.float64)())
-    (3 * value).backward(retain_graph=True)
-    with pytest.raises(RuntimeError, match="backward can be called once"):
-        value.backward()
+    assert loss.interpolation is not first
 
 
 def test_errors(rng):
     with pytest.raises(ValueError, match="normalisation must be one of"):
-        SampledProxy(TASK, "mean")
+        ProxyLoss(TASK, "mean")
     with pytest.raises(ValueError, match="z must have shape P x 1"):
-        SampledProxy(TASK)(network(rng), randn(4, 2, rng=rng))
+        ProxyLoss(TASK)(network(rng), randn(4, 2, rng=rng))
     with pytest.raises(ValueError, match="task must have the network's 1 channel"):
-        SampledProxy(Task([0.8, 0.7]))(network(rng), randn(4, 1, rng=rng))
+        ProxyLoss(Task([0.8, 0.7]))(network(rng), randn(4, 1, rng=rng))
     with pytest.raises(ValueError, match=r"z must lie in \[-1.0, 1.0\], got"):
-        SampledProxy(TASK, z_max=1.0)(network(rng), torch.tensor([[1.5]], dtype=torch.float64))
+        ProxyLoss(TASK, z_max=1.0)(network(rng), torch.tensor([[1.5]], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("D", [1, 2, 3])
+@pytest.mark.parametrize("f", [ReLU(), Sigmoid(), torch.tanh])
+@pytest.mark.parametrize("fast", [True, False])
+def test_points_outside_of_the_box_are_refused_on_every_way(D, f, fast, rng):
+    net = Integrator(randn(7, 7, rng=rng), *(randn(7, D, rng=rng) for _ in range(2)), activation=f)
+    loss, z = ProxyLoss(Task([0.8, 0.7, 0.6][:D]), z_max=1.5, fast=fast), randn(2000, D, rng=rng).clamp(-1.5, 1.5)
+    for wrong in (1.51, -1.51, math.nan):
+        z[7, D - 1] = wrong
+        for way in (loss, loss.terms):
+            with pytest.raises(ValueError, match=r"z must lie in \[-1.5, 1.5\], got"):
+                way(net, z)
 
 
 def test_the_recipe_chooses_by_activation_and_channels():

@@ -8,8 +8,7 @@ from lib.model.signals import white_noise
 from lib.model.task import Task
 from lib.training.dale import DaleLaw
 from lib.training.loop import Training, train
-from lib.training.losses import BatchLoss
-from lib.training.proxies import SampledProxy
+from lib.training.losses import BatchLoss, ProxyLoss
 from lib.training.recipes import place, train_integrator
 from lib.training.samplers import points, sampler
 
@@ -99,7 +98,7 @@ def test_a_proxy_of_two_channels_is_the_sum_of_its_parts():
     generator = torch.Generator().manual_seed(7)
     network = Integrator.random(12, 2, generator=generator)
     draw = points("sobol", 16, 2, z_max=5.1, generator=generator, dtype=torch.float64)
-    losses = train(network, draw, SampledProxy(task, z_max=5.1), training).losses
+    losses = train(network, draw, ProxyLoss(task, z_max=5.1), training).losses
     options = {"generator": torch.Generator().manual_seed(7)}
     found = train_integrator(task, training, n=12, batch=16, sampler="sobol", loss="proxy", z_max=5.1, **options)
     assert torch.equal(found.history.losses, losses)

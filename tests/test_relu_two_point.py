@@ -10,7 +10,7 @@ from lib.model.task import Task
 from lib.theory.relu.descent import decay_time, descend
 from lib.theory.relu.two_point import gradient, loss, terms
 from lib.training.loop import Training, TrainingDiverged, train
-from lib.training.losses import TwoPointProxy, proxy_loss
+from lib.training.losses import ProxyLoss, proxy_loss
 
 POINTS = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
 
@@ -33,7 +33,7 @@ def test_loss_is_that_of_a_network(normalisation, rng):
     W, e, d = weights(rng)
     found = loss(W, e, d, 0.9, 1.7, normalisation=normalisation)
     network = Integrator(W, e, d, activation=ReLU())
-    expected = TwoPointProxy(Task(0.9, 1.7), normalisation)(network, POINTS)
+    expected = ProxyLoss.two_point(Task(0.9, 1.7), normalisation)(network, POINTS)
     torch.testing.assert_close(found, expected.detach())
     if normalisation == "paper":
         torch.testing.assert_close(found, written_out(W, e, d, 0.9, 1.7))
@@ -83,7 +83,7 @@ def test_training_is_that_of_the_trainer(optimiser, rng):
     W, e, d = weights(rng)
     lr = 0.05
     network = Integrator(0.1 * W, e, d, activation=ReLU())
-    history = train(network, lambda: POINTS, TwoPointProxy(Task(0.9, 1.3)), Training(40, lr, optimiser))
+    history = train(network, lambda: POINTS, ProxyLoss.two_point(Task(0.9, 1.3)), Training(40, lr, optimiser))
     found = descend(0.1 * W, e, d, 0.9, 1.3, lr=lr, n_steps=40, optimiser=optimiser)
     torch.testing.assert_close(found.losses[:-1], history.losses, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(found.W, network.W.detach(), rtol=1e-8, atol=1e-10)

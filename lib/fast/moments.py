@@ -21,20 +21,27 @@ import torch
 from scipy.linalg import get_blas_funcs
 from torch import Tensor
 
-from lib.fast.crosses import given_away
-
-# Below this many points for each neuron the products that are added outweigh those that are saved.
-POINTS_PER_NEURON = 2
-FEWEST = 200  # neurons: smaller products are too cheap to care
+from lib.fast import sizes
+from lib.fast.once import differentiable_once
 
 
-def worth_gram(network: Any, points: int) -> bool:
-    """Whether the loss follows from moments, and is faster so."""
-    f = network.activation
-    thresholds = getattr(f, "thresholds", None)
-    known = hasattr(f, "into_derivative") and (thresholds is None or not thresholds.requires_grad)
-    large = network.n >= FEWEST and points >= POINTS_PER_NEURON * network.n
-    return known and large and network.W.device.type == "cpu" and network.W.dtype in (torch.float32, torch.float64)
+def why_not(network: Any, z: Tensor) -> str:
+    """Why the loss does not follow from moments, or not faster; empty if it does."""
+    if network.n < sizes.MOMENTS_NEURONS:
+        return f"fewer than {sizes.MOMENTS_NEURONS} neurons"
+    if len(z) < sizes.POINTS_PER_NEURON * network.n:
+        return f"fewer than {sizes.POINTS_PER_NEURON} points for each neuron"
+    known = network.W.device.type == "cpu" and network.W.dtype in (torch.float32, torch.float64)
+    return "" if known else "not float32 or float64 on a CPU"
+
+
+def proxy(network: Any, z: Tensor, constants: tuple) -> Tensor:
+    """The proxy loss at `P x D` points, differentiable once in W, encoders and decoders, and backward called once.
+
+    `constants`: decays and scales, tensors of D numbers, and the factors of the mean squares of outputs and currents.
+    """
+    weights = (network.W, network.encoders, network.decoders)
+    return _SecondMoments.apply(*weights, z, network.activation, constants)  # type: ignore[no-any-return]
 
 
 def gram(rows: Tensor) -> Tensor:
@@ -49,7 +56,7 @@ def gram(rows: Tensor) -> Tensor:
     return found
 
 
-class OnGram(torch.autograd.Function):
+class _SecondMoments(torch.autograd.Function):
     """The loss at `P x D` points and its gradient in W, encoders and decoders."""
 
     @staticmethod
@@ -83,6 +90,9 @@ class OnGram(torch.autograd.Function):
         return loss
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, factor: Tensor) -> Any:  # type: ignore[override]
-        return *given_away(ctx, factor), None, None, None
+        differentiable_once()
+        gradients, ctx.gradients = ctx.gradients, None  # nobody else holds them, so autograd need not copy them
+        if gradients is None:
+            raise RuntimeError("backward can be called once: the gradient has been given away")
+        return *(None if g is None else g.mul_(factor) for g in gradients), None, None, None

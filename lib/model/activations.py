@@ -137,17 +137,17 @@ class Sigmoid(nn.Module):
         states = self(currents)
         return self.slope * states * (1 - states)
 
-    def poles(self, stretches: np.ndarray) -> np.ndarray:
+    def poles(self, gains: np.ndarray) -> np.ndarray:
         r"""Where $z \mapsto f(z\varphi)$ is singular next to the real axis: two complex numbers for each $\varphi$.
 
         Args:
-            stretches: Values of $\varphi$, none of them 0.
+            gains: Values of $\varphi$, none of them 0.
 
         Raises:
             ValueError: thresholds that differ between neurons.
         """
         poles = self._threshold() + 1j * np.pi / self.slope * np.array([[1.0], [-1.0]])
-        return (poles / stretches).ravel()
+        return (poles / gains).ravel()
 
     def values(self, currents: np.ndarray) -> np.ndarray:
         """States in numpy, in the shape of `currents`; ValueError for thresholds that differ between neurons."""

@@ -1,4 +1,4 @@
-r"""Losses: how far a network is from integrating (paper, section 2, equation 5).
+r"""Losses: how far a network is from integrating (paper, equations 5, 29, 33 and 34).
 
 The authors' code divides equation 5 by $s_c^2 T^3$ in each channel; learning rates mean nothing without saying which of
 the two is used, so every loss names its `normalisation`: "paper" or "authors".
@@ -9,8 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lib import checks
-from lib.fast.bptt import Workspace, unroll
+from lib import checks, fast
+from lib.fast import Kept
+from lib.fast.interpolation import Interpolation
 from lib.model.network import Integrator
 from lib.model.task import Task
 
@@ -31,21 +32,24 @@ def batch_loss(outputs: Tensor, targets: Tensor, weights: list[float] | None = N
     $$\mathcal{L} = \Big\langle \sum_{c,t} w_c\, (y_{c,t} - \bar y_{c,t})^2 \Big\rangle$$
 
     Args:
-        outputs: `B x T x D` outputs $y$.
+        outputs: `... x B x T x D` outputs $y$.
         targets: `B x T x D` targets $\bar y$.
         weights: $w_c$, D numbers, see `channel_weights`; None is 1.
+
+    Returns:
+        The loss, `...`.
 
     Raises:
         ValueError: shapes that differ (they would broadcast in silence).
     """
-    if outputs.shape != targets.shape or outputs.ndim != 3:
+    if targets.ndim != 3 or outputs.shape[-3:] != targets.shape:
         raise ValueError(
             f"outputs and targets must both be B x T x D, got {tuple(outputs.shape)} and {tuple(targets.shape)}"
         )
-    errors = (outputs - targets).square().sum(dim=(0, 1))  # D
+    errors = (outputs - targets).square().sum(dim=(-3, -2))  # ... x D
     if weights is not None:
         errors = errors * torch.tensor(weights, dtype=errors.dtype, device=errors.device)
-    return errors.sum() / len(outputs)
+    return errors.sum(dim=-1) / len(targets)
 
 
 class BatchLoss:
@@ -54,12 +58,14 @@ class BatchLoss:
     Args:
         task: Decays, scales and length.
         normalisation: "paper" (equation 5) or "authors" (divided by $s_c^2 T^3$).
+        fast: Whether outputs may be computed by `lib.fast`, whose gradient is written out and differentiable once; else
+            by `Integrator.forward` under autograd. The loss is the same up to rounding.
     """
 
-    def __init__(self, task: Task, normalisation: str = "authors"):
-        self.task = task
+    def __init__(self, task: Task, normalisation: str = "authors", *, fast: bool = True):
+        self.task, self.fast = task, fast
         self.weights = channel_weights(task, normalisation)
-        self._space = Workspace()
+        self._kept = Kept()
 
     def __call__(self, network: Integrator, x: Tensor) -> Tensor:
         """Scalar loss of `network` on `B x T x D` inputs.
@@ -68,7 +74,8 @@ class BatchLoss:
             ValueError: inputs that are not of the task's length, by which the authors' loss is divided.
         """
         checks.same("x", checks.tensor("x", x, ("B", self.task.T, self.task.D)), network.W)
-        return batch_loss(unroll(network, x, self._space), self.task.targets(x), self.weights)
+        y = fast.outputs(network, x, self._kept) if self.fast else network(x).outputs
+        return batch_loss(y, self.task.targets(x), self.weights)
 
 
 def proxy_loss(network: Integrator, z: Tensor, task: Task, *, current_weight: float = 1.0) -> Tensor:
@@ -96,10 +103,12 @@ def proxy_terms(network: Integrator, z: Tensor, task: Task) -> tuple[Tensor, Ten
     """The two sums of `proxy_loss`, over outputs and over currents, without the weight; arguments and errors as there.
 
     Returns:
-        Two scalars.
+        Two scalars (`...` each, for weights with leading dimensions).
     """
     at = conditions(network, z, task)
-    return (at.outputs - at.wanted_outputs).square().sum(), (at.currents - at.wanted_currents).square().sum()
+    residuals = at.outputs - at.wanted_outputs, at.currents - at.wanted_currents
+    of_outputs, of_currents = (of.square().sum(dim=(-2, -1)) for of in residuals)
+    return of_outputs, of_currents
 
 
 class Conditions(NamedTuple):
@@ -127,32 +136,91 @@ def conditions(network: Integrator, z: Tensor, task: Task) -> Conditions:
     if task.D != network.D:
         raise ValueError(f"task must have the network's {network.D} channels, got {task.D}")
     gamma, s = (torch.tensor(values, dtype=z.dtype, device=z.device) for values in (task.decays, task.scales))
-    F = E.T @ W.T  # D x n, rows W e_c
+    F = E.mT @ W.mT  # D x n, rows W e_c
     h = f(z @ F)  # P x n
-    return Conditions(h @ Z, z * (s * gamma), h @ W.T, (z * gamma) @ F)
+    return Conditions(h @ Z, z * (s * gamma), h @ W.mT, (z * gamma) @ F)
 
 
-class TwoPointProxy:
-    """The proxy loss of one rectified channel at z = 1 and -1 (equation 29), for the trainer.
+class Terms(NamedTuple):
+    """The two parts of the proxy loss, scalars whose sum is the loss."""
+
+    outputs: Tensor  # how wrong the outputs are
+    currents: Tensor  # how far the currents are from the sum of the images of the encoders
+
+
+class ProxyLoss:
+    r"""The proxy loss, averaged over points z in a box (equations 33 and 34), for the trainer.
+
+    "authors" averages both terms over the points, and the one of the currents over the neurons too; "paper" is the
+    integral of equation 33, the mean over the points times the volume of the box, with the sum over neurons (erratum
+    E30). Neither divides by $s^2$. For equation 29 see `two_point`.
 
     Args:
-        task: One channel.
-        normalisation: "paper" (equation 29) or "authors" (divided by $s^2$).
+        task: Decays and scales; its T is not used.
+        normalisation: "paper" or "authors".
+        z_max: Half the edge of the box in which the points lie.
+        fast: Whether the loss may be computed by `lib.fast`; else by the formula under autograd. It is the same up to
+            rounding.
     """
 
-    def __init__(self, task: Task, normalisation: str = "authors"):
-        checks.one_of("normalisation", normalisation, NORMALISATIONS)
-        if task.D != 1:
-            raise ValueError(f"the two-point proxy loss is for one channel, got {task.D}")
-        self.task = task
-        self.weight = 1.0 if normalisation == "paper" else 1 / task.scales[0] ** 2
+    def __init__(self, task: Task, normalisation: str = "authors", *, z_max: float = 5.0, fast: bool = True):
+        self.task, self.fast = task, fast
+        self.normalisation = checks.one_of("normalisation", normalisation, NORMALISATIONS)
+        self.z_max = checks.positive("z_max", z_max)
+        self.two_points = False
+        self._kept = Kept()
 
-    def __call__(self, network: Integrator, z: Tensor) -> Tensor:
-        """Scalar loss of `network` at the points z, `2 x 1`.
+    @classmethod
+    def two_point(cls, task: Task, normalisation: str = "authors") -> "ProxyLoss":
+        """The sum over z = 1 and -1 for one rectified channel (equation 29, "paper"), or that over $s^2$ ("authors").
 
         Raises:
-            ValueError: an activation that is not homogeneous, for which two points say nothing about the others.
+            ValueError: several channels; when called, an activation that is not homogeneous, for which two points say
+                nothing about the others.
         """
-        if not getattr(network.activation, "homogeneous", False):
+        if task.D != 1:
+            raise ValueError(f"the two-point proxy loss is for one channel, got {task.D}")
+        loss = cls(task, normalisation, z_max=1.0, fast=False)
+        loss.two_points = True
+        return loss
+
+    @property
+    def interpolation(self) -> Interpolation | None:
+        """The few points that stood for all in the last call, for one channel and a sigmoid."""
+        return self._kept.interpolations.current
+
+    def weights(self, n: int) -> tuple[float, float]:
+        """Factors of the mean squared residuals of outputs and currents."""
+        if self.two_points:  # a sum, not a mean
+            factor = 2.0 if self.normalisation == "paper" else 2 / self.task.scales[0] ** 2
+            return factor, factor
+        volume = (2 * self.z_max) ** self.task.D
+        return (volume, volume) if self.normalisation == "paper" else (1.0, 1 / n)
+
+    def terms(self, network: Integrator, z: Tensor) -> Terms:
+        """Both parts of the loss at `P x D` points; errors as below."""
+        self._check(network, z)
+        weights = self.weights(network.n)
+        return Terms(*(w / len(z) * term for w, term in zip(weights, proxy_terms(network, z, self.task), strict=True)))
+
+    def __call__(self, network: Integrator, z: Tensor) -> Tensor:
+        """Scalar loss of `network`, averaged over `P x D` points, or summed over two.
+
+        Raises:
+            ValueError: points or a task for another number of channels, points outside of the box, or what is wrong
+                with two points.
+        """
+        self._check(network, z)
+        a, b = self.weights(network.n)
+        found = fast.proxy(network, z, self.task, a, b, self.z_max, self._kept) if self.fast else None
+        return found if found is not None else a / len(z) * proxy_loss(network, z, self.task, current_weight=b / a)
+
+    def _check(self, network: Integrator, z: Tensor) -> None:
+        checks.same("z", checks.tensor("z", z, (2 if self.two_points else "P", network.D)), network.W)
+        if self.task.D != network.D:
+            raise ValueError(f"task must have the network's {network.D} channels, got {self.task.D}")
+        if self.two_points and not getattr(network.activation, "homogeneous", False):
             raise ValueError(f"the two-point proxy loss needs a homogeneous activation, got {network.activation}")
-        return self.weight * proxy_loss(network, z, self.task)
+        low, high = z.aminmax()
+        if not (-self.z_max <= low and high <= self.z_max):
+            raise ValueError(f"z must lie in [-{self.z_max}, {self.z_max}], got [{low:g}, {high:g}]")

@@ -12,8 +12,7 @@ from lib.model.network import Integrator
 from lib.model.signals import DTYPE
 from lib.model.task import Task
 from lib.training.loop import History, Training, train
-from lib.training.losses import BatchLoss, TwoPointProxy
-from lib.training.proxies import SampledProxy
+from lib.training.losses import BatchLoss, ProxyLoss
 from lib.training.samplers import points
 from lib.training.samplers import sampler as make_sampler
 
@@ -114,9 +113,9 @@ def train_integrator(
     inputs: Any = sampler
     if loss == "proxy" and task.D == 1 and getattr(network.activation, "homogeneous", False):
         ends = torch.tensor([[1.0], [-1.0]], dtype=dtype, device=device)
-        average, inputs = TwoPointProxy(task, normalisation), lambda: ends
+        average, inputs = ProxyLoss.two_point(task, normalisation), lambda: ends
     elif loss == "proxy":
-        average = SampledProxy(task, normalisation, z_max=z_max)
+        average = ProxyLoss(task, normalisation, z_max=z_max)
         inputs = points(sampler, batch, task.D, z_max=z_max, **options) if isinstance(sampler, str) else sampler
     elif loss == "batch":
         average = BatchLoss(task, normalisation)

@@ -3,7 +3,7 @@ r"""The proxy loss of a rectified channel and its gradient in closed form (paper
 $$\mathcal{L} = w \sum_{z=\pm 1} \Big[(d^\dagger h_z - z s\gamma)^2 + |W h_z - z\gamma\, W e|^2\Big],
 \qquad h_z = \lfloor z\, W e \rfloor_+$$
 
-with $w$ = 1 ("paper") or $1/s^2$ ("authors"). This is `lib.training.losses.TwoPointProxy` without autograd:
+with $w$ = 1 ("paper") or $1/s^2$ ("authors"). This is `lib.training.losses.ProxyLoss.two_point` without autograd:
 three products with W give the loss and the gradient, a matrix of rank three, for a whole batch of networks.
 """
 
