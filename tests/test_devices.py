@@ -417,7 +417,7 @@ CASES: dict[str, Callable[[Things], Any]] = {
     "heads.Head.forward": lambda t: t.reader(t(B, T, N)),
     "heads.Head.random": lambda t: heads.Head.random(N, generator=t.generator, device=t.device).weights,
     "heads.context_targets": lambda t: heads.context_targets(t(B, T, 3)),
-    "heads.relevant": lambda t: heads.relevant(t(B, T, 3)),
+    "heads.relevant": lambda t: heads.cued_integral(t(B, T, 3)),
     "heads.additive_limit": lambda t: heads.additive_limit(t(B, T, 3)),
     "sheets.Sheet": lambda t: sheets.Sheet(t(N, 2), TASK[2]).images,
     "sheets.Sheet.single": lambda t: sheets.Sheet(t(N, 2), TASK[2]).single().images,

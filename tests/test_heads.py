@@ -10,7 +10,15 @@ from lib.model.network import Integrator
 from lib.model.signals import white_noise
 from lib.model.task import Task
 from lib.training.loop import Training, train
-from lib.training.readout import ContextLoss, Head, accuracy, additive_limit, context_targets, frozen_states, relevant
+from lib.training.readout import (
+    ContextLoss,
+    Head,
+    accuracy,
+    additive_limit,
+    context_targets,
+    cued_integral,
+    frozen_states,
+)
 from lib.training.samplers import sampler
 
 TASK = Task([0.8, 0.75, 0.75], T=10)
@@ -18,7 +26,7 @@ TASK = Task([0.8, 0.75, 0.75], T=10)
 
 def test_targets_by_hand():
     y = torch.tensor([[[1.0, -1.0, -0.1], [1.0, -1.0, 0.1], [-2.0, 3.0, -5.0], [-2.0, 3.0, 5.0]]])
-    assert relevant(y).tolist() == [[1, -1, -2, 3]]
+    assert cued_integral(y).tolist() == [[1, -1, -2, 3]]
     assert context_targets(y).tolist() == [[1, 0, 0, 1]]
 
 

@@ -55,10 +55,10 @@ class Head(nn.Module):
 
 def context_targets(integrals: Tensor) -> Tensor:
     """What the read-out must say: `B x T` zeros and ones, in the dtype of the `B x T x 3` integrals."""
-    return (relevant(integrals) > 0).to(integrals.dtype)
+    return (cued_integral(integrals) > 0).to(integrals.dtype)
 
 
-def relevant(integrals: Tensor) -> Tensor:
+def cued_integral(integrals: Tensor) -> Tensor:
     """The integral that counts: the first where the third is negative, else the second; `B x T` from `B x T x 3`."""
     y0, y1, cue = checks.tensor("integrals", integrals, ("B", "T", 3)).unbind(dim=-1)
     return torch.where(cue < 0, y0, y1)
@@ -123,7 +123,7 @@ def accuracy(outputs: Tensor, integrals: Tensor, *, level: float = 0.3) -> Accur
     checks.tensor("outputs", outputs, tuple(integrals.shape[:2]))
     wanted = context_targets(integrals) > 0.5
     right = (outputs > 0.5) == wanted
-    clear = (integrals[..., 2].abs() > level) & (relevant(integrals).abs() > level)
+    clear = (integrals[..., 2].abs() > level) & (cued_integral(integrals).abs() > level)
     return Accuracy(
         right.double().mean().item(), right[clear].double().mean().item(), _blind(integrals[..., :2] > 0, wanted)
     )
@@ -140,7 +140,7 @@ def additive_limit(integrals: Tensor, *, level: float = 0.0) -> float:
         level: As of `accuracy`.
     """
     large = checks.tensor("integrals", integrals, ("B", "T", 3)).abs() > level
-    clear = large[..., 2] & (relevant(integrals).abs() > level)
+    clear = large[..., 2] & (cued_integral(integrals).abs() > level)
     return 1 - (large.all(dim=-1).sum() / clear.sum()).item() / 8
 
 
