@@ -27,6 +27,7 @@ from torch import Tensor
 from lib.fast.buffers import Buffers
 from lib.fast.once import differentiable_once
 from lib.fast.sectors import Plane, Sectors
+from lib.model import gemm
 from lib.model.network import Integrator
 
 
@@ -102,7 +103,7 @@ class _Unrolled(torch.autograd.Function):
             elif sectors is None or t > skip:  # otherwise it is there
                 torch.mm(x[t], F, out=nu[t])
                 if t > 0:
-                    nu[t].addmm_(h[t - 1], W.T)
+                    gemm.addmm(nu[t], h[t - 1], W.T)
             activation.into(nu[t], h[t])
             torch.mm(readout, h[t].T, out=y[t])
         ctx.lease, ctx.activation, ctx.first, ctx.sectors, ctx.skip = lease, activation, first, sectors, skip
@@ -123,7 +124,7 @@ class _Unrolled(torch.autograd.Function):
         for t in range(T - 1, skip - 1, -1):
             torch.mm(r[t], Z.T, out=delta)
             if t < T - 1:
-                delta.addmm_(nu[t + 1], W)
+                gemm.addmm(delta, nu[t + 1], W)
             activation.into_derivative(nu[t], delta)  # nu[t] becomes G_t
         G = nu
         dF = x[skip:].reshape(-1, D).T @ G[skip:].reshape(-1, n)  # D x n, from the terms W E x_t
@@ -150,9 +151,10 @@ class _Unrolled(torch.autograd.Function):
         past, later = h[skip : T - 1].reshape(-1, n), G[skip + 1 :].reshape(-1, n)  # of the full products
         dW = dE = None
         if ctx.needs_input_grad[0] and dWt is None:
-            dW = torch.mm(left.T, right).addmm_(later.T, past)
+            dW = gemm.addmm(torch.mm(left.T, right), later.T, past)
         elif ctx.needs_input_grad[0]:
-            dW = dWt.addmm_(right.T, left).addmm_(past.T, later).T.contiguous()  # type: ignore[union-attr]
+            dWt.addmm_(right.T, left)  # type: ignore[union-attr]
+            dW = gemm.addmm(dWt, past.T, later).T.contiguous()  # type: ignore[arg-type]
         if ctx.needs_input_grad[1]:
             dE = (dF @ W).T
         lease.give_back()

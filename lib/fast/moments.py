@@ -23,6 +23,7 @@ from torch import Tensor
 
 from lib.fast import sizes
 from lib.fast.once import differentiable_once
+from lib.model import gemm
 
 
 def why_not(network: Any, z: Tensor) -> str:
@@ -73,14 +74,14 @@ class _SecondMoments(torch.autograd.Function):
         decayed = z * gamma
         u = H @ Z - s * decayed  # P x D
         X, S = decayed.T @ H / P, decayed.T @ decayed / P  # D x n, D x D
-        K = W @ (gram(H) / P) - F.T @ X  # n x n
+        K = gemm.mm(W, gram(H) / P) - F.T @ X  # n x n
         L = X @ W.T - S @ F  # D x n, mean of R and the decayed integrals
         of_currents = K.double().flatten() @ W.double().flatten() - L.double().flatten() @ F.double().flatten()
         loss = a / P * u.square().sum() + b * of_currents.to(W.dtype)
         dE = dW = None
         if needs_W or needs_E:
             M = gram(W)
-            delta = torch.addmm(decayed @ (F @ W), H, M, beta=-1).mul_(b)
+            delta = gemm.addmm(-(decayed @ (F @ W)), H, M).mul_(b)
             delta.addmm_(u, Z.T, alpha=a).mul_(2 / P)
             activation.into_derivative(currents, delta)
             dF = (z.T @ currents).sub_(L, alpha=2 * b)
