@@ -433,7 +433,7 @@ FAULTS = {
         "test_sheets.py::test_single_neurons_keep_their_largest_image",
     ),
     "the best weights are not put back": Fault(
-        "lib/training/standing.py",
+        "lib/training/early_stopping.py",
         "p.copy_(torch.where(_rows(mask, p), self.best[name], p))",
         "pass",
         "test_training.py::test_the_best_snapshot_is_put_back_if_the_end_is_worse",
@@ -469,13 +469,13 @@ FAULTS = {
         "test_together.py::test_the_written_out_gradient_is_that_of_autograd",
     ),
     "a network that has stopped learns on": Fault(
-        "lib/training/standing.py",
+        "lib/training/early_stopping.py",
         "p.copy_(torch.where(_rows(self.alive, p), p, before[name]))",
         "pass",
         "test_together.py::test_training_is_that_of_each",
     ),
     "a stop is not seen where the losses are": Fault(
-        "lib/training/standing.py",
+        "lib/training/early_stopping.py",
         "self._goes = self.alive & ~(loss <= self._stop)",
         "self._goes = self.alive",
         "test_training.py::test_losses_that_are_read_later_stop_at_the_same_step",

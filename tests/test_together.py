@@ -6,7 +6,8 @@ import pytest
 import torch
 from equations import PAIRS, randn, random_network
 
-from lib.fast.side_by_side import Pages, unroll
+from lib.fast.buffers import Buffers
+from lib.fast.side_by_side import unroll
 from lib.model.activations import Linear, ReLU, Sigmoid
 from lib.model.network import Integrator
 from lib.model.task import Task
@@ -65,7 +66,7 @@ def test_the_written_out_gradient_is_that_of_autograd(name, D, shared, T, rng):
     together = Integrator.stack(several(D, name, rng))
     x = randn(5, T, D, rng=rng) if shared else randn(S, 5, T, D, rng=rng)
     weight = randn(S, 5, T, D, rng=rng)
-    ours = unroll(together, x, Pages())
+    ours = unroll(together, x, Buffers())
     close(ours, together(x).outputs)
     inputs = [together.W, together.encoders, together.decoders]
     for a, b in zip(
@@ -76,20 +77,23 @@ def test_the_written_out_gradient_is_that_of_autograd(name, D, shared, T, rng):
         close(a, b)
 
 
-def test_the_written_out_gradient_is_taken_once_and_in_time(rng):
-    together, pages, x = Integrator.stack(several(1, "relu", rng)), Pages(), randn(S, 5, 4, 1, rng=rng)
-    first = unroll(together, x, pages)
-    unroll(together, x, pages)
-    with pytest.raises(RuntimeError, match="backward must follow its own forward"):
-        first.sum().backward()
+def test_gradients_add_up_and_are_taken_once(rng):
+    together, buffers = Integrator.stack(several(1, "relu", rng)), Buffers()
+    x, z = randn(S, 5, 4, 1, rng=rng), randn(S, 5, 4, 1, rng=rng)
+    both = unroll(together, x, buffers).square().sum() + unroll(together, z, buffers).square().sum()
+    (ours,) = torch.autograd.grad(both, [together.W], retain_graph=True)
+    plain = together(x).outputs.square().sum() + together(z).outputs.square().sum()
+    close(ours, torch.autograd.grad(plain, [together.W])[0])
+    with pytest.raises(RuntimeError, match="backward can be called once for each forward"):
+        both.backward()
     with pytest.raises(ValueError, match="networks must be side by side: expected W of shape S x n x n"):
-        unroll(together[0], x, pages)
+        unroll(together[0], x, buffers)
 
 
 def test_what_cannot_be_written_out_takes_the_plain_way(rng):
     networks = trainable(1, Sigmoid(3.0, 0.2), rng, trained=("thresholds",))
     together, x = Integrator.stack(networks), randn(S, 5, 4, 1, rng=rng)
-    y = unroll(together, x, Pages())
+    y = unroll(together, x, Buffers())
     (ours,) = torch.autograd.grad(y.square().sum(), [together.activation.thresholds])  # type: ignore[attr-defined]
     for k, network in enumerate(networks):
         thresholds = network.activation.thresholds  # type: ignore[attr-defined]

@@ -11,22 +11,9 @@ import torch
 from torch import Tensor
 
 from lib import checks
+from lib.fast.buffers import Buffers
+from lib.fast.once import differentiable_once
 from lib.model.network import Integrator
-
-
-class Pages:
-    """Buffers that are kept from call to call, since fresh pages cost more than the arithmetic."""
-
-    def __init__(self) -> None:
-        self._buffers: dict[str, Tensor] = {}
-        self.calls = 0
-
-    def get(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """An uninitialised tensor of this shape, with the dtype and device of `like`."""
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.shape != shape or buffer.dtype != like.dtype or buffer.device != like.device:
-            buffer = self._buffers[name] = like.new_empty(shape)
-        return buffer
 
 
 class _Unrolled(torch.autograd.Function):
@@ -34,11 +21,12 @@ class _Unrolled(torch.autograd.Function):
 
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, W: Tensor, E: Tensor, Z: Tensor, x: Tensor, activation: Any, pages: Pages
+        ctx: Any, W: Tensor, E: Tensor, Z: Tensor, x: Tensor, activation: Any, buffers: Buffers
     ) -> Tensor:
         T, S, B, D = x.shape
         shape = (T, S, B, W.shape[-1])
-        nu, h = pages.get("nu", shape, W), pages.get("h", shape, W)  # with a line, t = 0 is never touched
+        lease = buffers.take(W, nu=shape, h=shape, delta=shape[1:])
+        nu, h = lease["nu"], lease["h"]  # with first states on two half lines, t = 0 is never touched
         F = E.mT @ W.mT  # S x D x n, rows W e_c
         y = x.new_empty(T, S, B, D)
         ends = parts = None
@@ -59,22 +47,19 @@ class _Unrolled(torch.autograd.Function):
                     nu[t].baddbmm_(h[t - 1], W.mT)
             activation.into(nu[t], h[t])
             torch.bmm(h[t], Z, out=y[t])
-        pages.calls += 1
-        ctx.call, ctx.pages, ctx.activation = pages.calls, pages, activation
+        ctx.lease, ctx.activation = lease, activation
         ctx.save_for_backward(W, E, Z, x, F, ends, parts)
         return y
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, r: Tensor) -> Any:  # type: ignore[override]
+        differentiable_once()
         W, E, Z, x, F, ends, parts = ctx.saved_tensors
-        pages, activation = ctx.pages, ctx.activation
-        if ctx.call != pages.calls:
-            raise RuntimeError("backward must follow its own forward: the buffers have been used again since")
-        pages.calls += 1  # nu is overwritten below: a second backward must not find it
-        T, S, B, _ = x.shape
-        shape = (T, S, B, W.shape[-1])
-        nu, h, delta = pages.get("nu", shape, W), pages.get("h", shape, W), pages.get("delta", shape[1:], W)
+        lease, ctx.lease = ctx.lease, None
+        if lease is None:
+            raise RuntimeError("backward can be called once for each forward: what it needs has been overwritten")
+        T, activation = len(x), ctx.activation
+        nu, h, delta = lease["nu"], lease["h"], lease["delta"]
         first = 0 if ends is None else 1
         dW, dF, dZ = torch.zeros_like(W), torch.zeros_like(F), torch.zeros_like(Z)
         wants_Z = ctx.needs_input_grad[2]
@@ -98,15 +83,16 @@ class _Unrolled(torch.autograd.Function):
             left, right = torch.cat([dF, dimage], dim=1), torch.cat([E.mT, ends], dim=1)
             dZ = dZ + ends.mT @ weights
         dE = (dF @ W).mT if ctx.needs_input_grad[1] else None
+        lease.give_back()
         return dW.baddbmm_(left.mT, right), dE, dZ if wants_Z else None, None, None, None
 
 
-def unroll(networks: Integrator, x: Tensor, pages: Pages) -> Tensor:
+def unroll(networks: Integrator, x: Tensor, buffers: Buffers) -> Tensor:
     """`S x B x T x D` outputs of networks side by side on such inputs, or on `B x T x D` ones for all.
 
-    Differentiable once in W, encoders and decoders; backward must come before the buffers are used again (else
-    RuntimeError). An activation without the in-place operations of `lib.model.activations`, or with trained thresholds,
-    takes the way of `Integrator.forward`; so do inputs whose gradient is asked for.
+    Differentiable once in W, encoders and decoders; backward can be called once for each call. An activation without
+    the in-place operations of `lib.model.activations`, or with trained thresholds, takes the way of
+    `Integrator.forward`; so do inputs whose gradient is asked for.
     """
     S, f = networks.S, networks.activation
     if S is None:
@@ -116,5 +102,5 @@ def unroll(networks: Integrator, x: Tensor, pages: Pages) -> Tensor:
     if x.requires_grad or not hasattr(f, "into_derivative") or (thresholds is not None and thresholds.requires_grad):
         return networks(x).outputs
     steps = x.expand(S, *x.shape[-3:]).permute(2, 0, 1, 3).contiguous()
-    y: Any = _Unrolled.apply(networks.W, networks.encoders, networks.decoders, steps, f, pages)
+    y: Any = _Unrolled.apply(networks.W, networks.encoders, networks.decoders, steps, f, buffers)
     return y.permute(1, 2, 0, 3)

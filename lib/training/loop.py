@@ -11,9 +11,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from lib import checks
-from lib.training.course import Callback, Course, network_weights
 from lib.training.history import History
-from lib.training.rules import Training
+from lib.training.settings import Training
+from lib.training.trainer import Callback, Trainer, network_weights
 
 
 class TrainingDiverged(RuntimeError):
@@ -54,7 +54,7 @@ def train(
         ValueError: nothing to train, no folder for the checkpoint, or one that is corrupt or of another training.
         TrainingDiverged: the loss exceeded `abort_loss` or is not a number.
     """
-    course = Course(network, [sampler], loss, [training], False, checkpoint)
+    course = Trainer(network, [sampler], loss, [training], False, checkpoint)
     course.constraint, course.callback, course.evaluate = constraint, callback, evaluate
     (history,) = course.run(checks.whole("every", every, 1), progress)
     if history.stopped == "diverged":
@@ -112,7 +112,7 @@ def train_together(
     draws = list(samplers) if isinstance(samplers, Sequence) else [samplers]
     if isinstance(samplers, Sequence) and len(draws) != S:
         raise ValueError(f"samplers must be one or {S}, got {len(draws)}")
-    course = Course(networks, draws, loss, trainings, True, checkpoint)
+    course = Trainer(networks, draws, loss, trainings, True, checkpoint)
     course.shared = not isinstance(samplers, Sequence)
     course.constraint, course.callback, course.evaluate = constraint, callback, evaluate
     return course.run(checks.whole("every", every, 1), progress)

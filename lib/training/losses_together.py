@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from lib import checks
-from lib.fast.side_by_side import Pages, unroll
+from lib.fast.buffers import Buffers
+from lib.fast.side_by_side import unroll
 from lib.model.network import Integrator
 from lib.model.task import Task
 from lib.training.losses import channel_weights
@@ -30,7 +31,7 @@ class BatchLosses:
         one = torch.eye(self.T, dtype=torch.float64)[..., None].expand(-1, -1, self.D)
         kernel = torch.stack([task.targets(one) for task in self.tasks])  # S x T x T x D: step of x, then of the target
         self._here = (kernel.permute(0, 3, 1, 2), torch.tensor(weights, dtype=torch.float64))
-        self._pages = Pages()
+        self._buffers = Buffers()
 
     def __call__(self, networks: Integrator, x: Tensor) -> Tensor:
         """S losses on `S x B x T x D` inputs, or on `B x T x D` ones for all.
@@ -41,7 +42,7 @@ class BatchLosses:
         serves(self.tasks, networks)
         checks.tensor("x", x, (networks.S or 0, "B", self.T, self.D) if x.ndim > 3 else ("B", self.T, self.D))
         self._here = kernel, weights = tuple(constant.to(x.device, x.dtype) for constant in self._here)
-        y = unroll(networks, x, self._pages)
+        y = unroll(networks, x, self._buffers)
         targets = (x.movedim(-1, -3) @ kernel).movedim(-3, -1)  # S x B x T x D
         return ((y - targets).square().sum(dim=(1, 2)) * weights).sum(dim=1) / y.shape[1]
 

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from lib import checks
-from lib.training.rules import Training
+from lib.training.settings import Training
 
 READ_EVERY = 25  # steps between looks at the losses on a device whose numbers are far away
 
 
-class Account:
+class LossTracker:
     """The losses of one network, and what follows from them; `rules` say when it stops."""
 
     def __init__(self, rules: Training, losses: Sequence[float] = (), best_loss: float = float("inf")):
@@ -43,7 +43,7 @@ class Account:
             self.stopped = "stop_loss"
 
 
-class Standing:
+class EarlyStopping:
     """Which of the networks in training go on, and the best weights of each.
 
     On the CPU the losses are read at every step. On a GPU that would make the processor wait: the same comparisons are
@@ -60,7 +60,7 @@ class Standing:
 
     def __init__(
         self,
-        accounts: Sequence[Account],
+        accounts: Sequence[LossTracker],
         weights: Mapping[str, nn.Parameter],
         best: Mapping[str, Tensor],
         *,

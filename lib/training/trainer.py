@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from lib.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from lib.training.early_stopping import EarlyStopping, LossTracker
 from lib.training.history import History
 from lib.training.optimisers import optimiser
-from lib.training.rules import Training
-from lib.training.standing import Account, Standing
+from lib.training.settings import Training
 
 Callback = Callable[[int, Any, list], None]
 
@@ -27,7 +27,7 @@ def network_weights(network: nn.Module) -> dict[str, nn.Parameter]:
     return weights
 
 
-class Course:
+class Trainer:
     """One training, of a single network or of S side by side; arguments as for `lib.training.loop`."""
 
     def __init__(
@@ -55,9 +55,9 @@ class Course:
         run = Checkpoint([[] for _ in trainings], [math.inf] * len(trainings), {})
         if self.path is not None and self.path.exists():
             run = load_checkpoint(self.path, self.weights, self.optimiser, samplers, self.settings)
-        accounts = [Account(*of_one) for of_one in zip(trainings, run.losses, run.best_losses, strict=True)]
+        accounts = [LossTracker(*of_one) for of_one in zip(trainings, run.losses, run.best_losses, strict=True)]
         read_every = self.rules.read_every
-        self.standing = Standing(accounts, self.weights, run.best, together=together, read_every=read_every)
+        self.standing = EarlyStopping(accounts, self.weights, run.best, together=together, read_every=read_every)
         self.batches: list[Any] = [None] * len(trainings)
 
     def run(self, every: int, progress: bool) -> list[History]:
