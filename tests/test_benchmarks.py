@@ -26,6 +26,7 @@ from benchmarks.__main__ import BENCHMARKS, main, parse
 from benchmarks.compiled import Jitted, has_jax
 from benchmarks.contenders import CONTENDERS, Contender, Disagreement, agreement, contenders, network, task
 from benchmarks.report import Options, Report, Table, Wish
+from lib.model import gemm
 
 
 @pytest.mark.parametrize("D", [1, 2, 3])
@@ -99,6 +100,14 @@ def test_operations_are_counted_in_all_products():
     assert clock.operations(lambda: torch.addmm(out, a, b)) == 48
     assert clock.operations(lambda: torch.bmm(torch.ones(5, 2, 3), torch.ones(5, 3, 4))) == 5 * 48
     assert clock.operations(lambda: a + a) == 0
+
+
+def test_products_made_to_choose_a_library_are_not_counted(monkeypatch):
+    monkeypatch.setenv("LIB_GEMM", "auto")
+    monkeypatch.setattr(gemm, "SMALL", 0)
+    monkeypatch.setattr(gemm, "_faster", {})
+    a, b = torch.ones(5, 7), torch.ones(7, 3)
+    assert clock.operations(lambda: gemm.mm(a, b)) == 2 * 5 * 7 * 3 and len(gemm.chosen()) == gemm.has_onednn()
 
 
 def test_products_are_saved_in_large_batches():
