@@ -82,10 +82,12 @@ def _large(a: Tensor, b: Tensor) -> bool:
 
 
 def _onednn_is_faster(a: Tensor, b: Tensor) -> bool:
+    if not _large(a, b):
+        return False
     way = os.environ.get("LIB_GEMM", "auto")
     if way not in WAYS:
         raise ValueError(f"LIB_GEMM must be one of {', '.join(WAYS)}, got {way!r}")
-    if way == "mkl" or not _large(a, b) or not has_onednn():
+    if way == "mkl" or not has_onednn():
         return False
     if way == "onednn":
         return True
