@@ -23,6 +23,7 @@ from benchmarks import (
     spectra,
     step,
     time_to_loss,
+    together,
     words,
 )
 from benchmarks.report import Options, Report
@@ -33,6 +34,7 @@ BENCHMARKS = {
     "time_to_loss": time_to_loss.run,
     "sigmoid": sigmoid.run,
     "channels": channels.run,
+    "together": together.run,
     "growth": growth.run,
     "memory": memory.run,
     "batch": batch.run,

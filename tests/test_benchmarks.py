@@ -20,6 +20,7 @@ from benchmarks import (
     spectra,
     step,
     time_to_loss,
+    together,
     words,
 )
 from benchmarks.__main__ import BENCHMARKS, main, parse
@@ -82,6 +83,12 @@ def test_step():
     assert [row[:2] for row in summary.rows] == step.POINTS and {row[2] for row in summary.rows} <= set(CONTENDERS)
     assert len(report.wishes) == 10
     assert "same loss and gradient" in report.notes[0]
+
+
+def test_together():
+    report = together.run(Options(quick=True))
+    assert [row[:2] for row in report.tables[0].rows] == [(1, 32), (1, 128), (2, 32), (2, 128)]
+    assert all(ratio > 0 for *_, ratio in report.tables[0].rows) and len(report.wishes) == 4
 
 
 def test_share():
