@@ -160,7 +160,7 @@ def lab(tmp_path_factory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("lab")
     for chapter, fn in LIVE.items():
         one = next(one for one in EXPLORERS if one.chapter == chapter and one.fn.__name__ == fn)
-        imports = "from lib import explorers\nfrom companion.widgets import Control, explore"
+        imports = "from companion import explorers\nfrom companion.widgets import Control, explore"
         cells = [nbformat.v4.new_code_cell(source) for source in (imports, one.source)]
         kernel = {"kernelspec": KERNEL}  # else a dialogue asks for one
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), home / f"{fn}.ipynb")
