@@ -3,7 +3,8 @@
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -54,6 +55,23 @@ def products(batch: int, n: int) -> Callable[[], None]:
         torch.mm(G.T, h, out=dW)
 
     return call
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keep this process, and threads that are started meanwhile, on one core if torch has one thread.
+
+    Libraries with threads of their own (jax, numpy) would use all cores otherwise, and be compared unfairly.
+    """
+    if torch.get_num_threads() > 1 or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def product_ways(batch: int, n: int) -> dict[str, Callable[[], object]]:

@@ -4,7 +4,6 @@ jax is an extra of this project (`bench`) and no dependency; where it is missing
 """
 
 import importlib
-import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
@@ -14,8 +13,6 @@ from torch import Tensor, nn
 
 from lib.model.network import Integrator
 from lib.model.task import Task
-
-ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 
 def has_jax() -> bool:
@@ -34,8 +31,6 @@ class Jitted:
     """
 
     def __init__(self, net: Integrator, goal: Task, x: Tensor, *, once: bool):
-        if torch.get_num_threads() == 1:
-            os.environ.setdefault("XLA_FLAGS", ONE_THREAD)
         jax: Any = importlib.import_module("jax")
         jax.config.update("jax_enable_x64", True)  # else float64 is refused; float32 stays what it is
         jnp = jax.numpy

@@ -10,7 +10,7 @@ sectors save of these brings a step below the limit; the table says how many pro
 
 import torch
 
-from benchmarks.clock import interleaved, operations, product_ways
+from benchmarks.clock import interleaved, one_core, operations, product_ways
 from benchmarks.contenders import agreement, contenders
 from benchmarks.report import Options, Report, Table, Wish
 
@@ -18,6 +18,7 @@ POINTS = [(1, 3), (1, 10), (2, 3), (2, 10)]  # D, T
 WANTED = {(1, 3): 2.5, (1, 10): 1.2, (2, 3): 1.3, (2, 10): 1.1}  # times as long as ours, for the fastest of all others
 
 
+@one_core()
 def run(options: Options) -> Report:
     """Milliseconds of a whole step, how many times longer the others take, and how near the limit ours is."""
     n, batch, rounds = (24, 8, 2) if options.quick else (1000, 1024, 9)

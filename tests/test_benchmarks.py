@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import pytest
 import torch
@@ -89,6 +90,16 @@ def test_together():
     report = together.run(Options(quick=True))
     assert [row[:2] for row in report.tables[0].rows] == [(1, 32), (1, 128), (2, 32), (2, 128)]
     assert all(ratio > 0 for *_, ratio in report.tables[0].rows) and len(report.wishes) == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not bind processes to cores")
+def test_one_core_is_for_one_thread(monkeypatch):
+    before = os.sched_getaffinity(0)
+    for threads, cores in ((1, 1), (2, len(before))):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        with clock.one_core():
+            assert len(os.sched_getaffinity(0)) == cores
+        assert os.sched_getaffinity(0) == before
 
 
 def test_share():

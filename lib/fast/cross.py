@@ -152,8 +152,10 @@ def proxy(network: Any, z: Tensor, constants: tuple, z_max: float, kept: CrossAp
     points, functions, exact = found
     K, n = len(exact), network.n
     F = torch.mm(network.encoders.T.contiguous(), network.W.T)  # D x n
-    basis = torch.cat([functions, network.activation(torch.mm(z, F[:, exact]))], dim=1)  # P x (r + K)
-    gram = torch.mm(basis.T, basis) / len(z)
+    steep = network.activation(torch.mm(z, F[:, exact]))  # P x K; in blocks, since functions have no gradient
+    mixed = torch.mm(functions.T, steep)
+    blocks = ([torch.mm(functions.T, functions), mixed], [mixed.T, torch.mm(steep.T, steep)])
+    gram = torch.cat([torch.cat(row, dim=1) for row in blocks]) / len(z)  # (r + K) x (r + K)
     own = torch.zeros(K, n, dtype=z.dtype).scatter_(1, exact[:, None], 1)  # each exact neuron is a function
     states = network.activation(torch.mm(points, F)) * (1 - own.sum(dim=0))
     zeta = torch.cat([points, points.new_zeros(K, network.D)])
