@@ -1,7 +1,7 @@
 r"""Products of large matrices, through the faster of two libraries that torch contains.
 
 In float32 on a CPU torch multiplies with MKL, which takes a slow path on some processors; oneDNN, in the same torch,
-may be 2.2 times faster there and equally fast elsewhere. The first time a large product of some shape comes along, both
+may be faster there and equally fast elsewhere. The first time a large product of some shape comes along, both
 are timed, and the better one serves that class of shapes for the rest of the process. Results are equal to rounding.
 
 `LIB_GEMM` in the environment fixes the choice: `mkl`, `onednn`, or `auto` (the default), for numbers that must be equal
